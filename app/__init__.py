@@ -1,0 +1,54 @@
+"""Mintaka: a deployments and scheduling server for data teams.
+
+`create_app` is the only place where the parts are put together.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from flask import Flask
+
+from app.config import Settings
+from app.domain.clock import utcnow
+
+__version__ = "0.1.0"
+
+
+@dataclass(frozen=True)
+class Services:
+    """What views and commands work with. `policy` says how far ahead runs are made."""
+
+    settings: Settings
+    clock: object
+    database: object
+    policy: object
+
+
+def create_app(settings=None, clock=utcnow):
+    """The WSGI application. `settings` default to those of the environment; `clock()` answers the current instant.
+
+    No connection is made here, so that a server may fork afterwards.
+    """
+    from app import api, cli
+    from app.api import logging
+    from app.db.session import Database
+    from app.services.scheduling import Policy
+
+    settings = settings or Settings.from_environ()
+    app = Flask("mintaka", instance_path=str(Path.cwd() / "instance"))
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    logging.configure(settings)
+    url = settings.database_url or default_database_url(app)
+    policy = Policy(settings.scheduler_max_runs, settings.scheduler_max_scheduled_time, timedelta(seconds=settings.scheduler_retry_seconds))
+    app.extensions["mintaka"] = Services(settings, clock, Database(url, settings), policy)
+    api.init_app(app, __version__)
+    cli.init_app(app)
+    return app
+
+
+def default_database_url(app):
+    """SQLite in the instance folder of the directory the server runs in."""
+    os.makedirs(app.instance_path, exist_ok=True)
+    return f"sqlite:///{Path(app.instance_path) / 'mintaka.db'}"

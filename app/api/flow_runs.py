@@ -1,0 +1,84 @@
+"""Flow runs."""
+
+from app.api.blueprint import Blueprint, page, services
+from app.db.session import get_session
+from app.repositories.flow_runs import FlowRuns
+from app.schemas import answers, examples
+from app.schemas.filters import Filters, sorted_page
+from app.schemas.requests import FlowRunCreate, FlowRunUpdate
+from app.services.runs import RunService, flow_runner_columns
+
+blueprint = Blueprint("Flow Runs", __name__, url_prefix="/api/flow_runs", description="Runs of flows, scheduled or made by hand.")
+FlowRunPage = sorted_page("FlowRunPage", FlowRuns.sorts)
+
+
+def flow_runs():
+    """The stored flow runs."""
+    return FlowRuns(get_session(), services().clock)
+
+
+@blueprint.post("/")
+@blueprint.arguments(FlowRunCreate, example=examples.FLOW_RUN)
+@blueprint.answers(201, answers.FlowRun, also={200: "The run that the idempotency key made before"}, errors=(409,), description="Created")
+def create_flow_run(body):
+    """Create a flow run.
+
+    One of the same flow with the same idempotency key is answered as it is. Without `state` it is PENDING.
+    """
+    document, created = RunService(get_session(), services().clock).create_flow_run(body)
+    return document, 201 if created else 200
+
+
+@blueprint.get("/<id:id>")
+@blueprint.answers(200, answers.FlowRun, errors=(404, 422), read_only=True)
+def read_flow_run(id):
+    """Read a flow run.
+
+    With its current state.
+    """
+    return flow_runs().require(id)
+
+
+@blueprint.patch("/<id:id>")
+@blueprint.arguments(FlowRunUpdate, example=examples.FLOW_RUN_UPDATE)
+@blueprint.answers(204, errors=(404,))
+def update_flow_run(body, id):
+    """Change a flow run.
+
+    An absent field keeps its value. Its state is not changed this way.
+    """
+    flow_runs().update(id, flow_runner_columns(body))
+    return None, 204
+
+
+@blueprint.post("/filter")
+@blueprint.arguments(FlowRunPage, required=False, example=examples.FLOW_RUN_FILTER)
+@blueprint.answers(200, answers.FlowRun(many=True), read_only=True)
+def read_flow_runs(body):
+    """List flow runs.
+
+    Those that meet all criteria. Runs without the value that is sorted by come last.
+    """
+    return flow_runs().find(body, *page(body), sort=body.get("sort"))
+
+
+@blueprint.post("/count")
+@blueprint.arguments(Filters, required=False, example=examples.FLOW_RUN_COUNT)
+@blueprint.answers(200, answers.COUNT, read_only=True)
+def count_flow_runs(body):
+    """Count flow runs.
+
+    How many meet all criteria.
+    """
+    return flow_runs().count(body)
+
+
+@blueprint.delete("/<id:id>")
+@blueprint.answers(204, errors=(404, 422))
+def delete_flow_run(id):
+    """Delete a flow run.
+
+    Its task runs and its history go with it.
+    """
+    flow_runs().delete(id)
+    return None, 204

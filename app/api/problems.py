@@ -1,0 +1,88 @@
+"""Errors as problem documents (RFC 9457): one table gives each error a status, one function writes the document."""
+
+from http import HTTPStatus
+
+import marshmallow
+import orjson
+from flask import Response, g
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from app import errors
+from app.schemas.base import MISSING, NULL, UNKNOWN
+
+STATUS = {
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.InvalidField: 422,
+    errors.InvalidSchedule: 422,
+    errors.Unavailable: 503,
+}
+
+# Where werkzeug's words are for people who typed an address
+DETAILS = {
+    404: "There is no such path; /api/docs lists those there are.",
+    405: "This path does not take this method.",
+    413: "The body is too large.",
+}
+
+KINDS = {MISSING: "missing", NULL: "null", UNKNOWN: "unknown_field"}
+
+
+def problem(status, detail, items=None, headers=None):
+    """The response for an error. `items` are those of `errors` in a 422."""
+    phrase = HTTPStatus(status).phrase
+    document = {"type": "about:blank", "title": phrase, "status": status, "detail": detail}
+    if items is not None:
+        document["errors"] = items
+    return Response(orjson.dumps(document), status, headers, content_type="application/problem+json")
+
+
+def item(loc, message, kind="invalid"):
+    """One member of `errors`: where, what is wrong, and which kind of wrong it is."""
+    return {"loc": list(loc), "msg": message, "type": kind}
+
+
+def invalid(items):
+    """The 422 response for `items`; its `detail` says the first few of them."""
+    said = [f"{'.'.join(str(step) for step in entry['loc'][1:]) or entry['loc'][0]}: {entry['msg']}" for entry in items[:3]]
+    more = f" (and {len(items) - 3} more)" if len(items) > 3 else ""
+    return problem(422, " ".join(said) + more, items)
+
+
+def flatten(messages, loc):
+    """Yield an `item` for each message in marshmallow's nested `messages`."""
+    if isinstance(messages, dict):
+        for key, below in messages.items():
+            # what marshmallow says of an object as a whole it says under this name
+            yield from flatten(below, loc if key == marshmallow.exceptions.SCHEMA else (*loc, key))
+    elif isinstance(messages, list):
+        for message in messages:
+            yield from flatten(message, loc)
+    else:
+        yield item(loc, str(messages), KINDS.get(messages, "invalid"))
+
+
+def register(app):
+    """Answer every error of `app` with a problem document."""
+
+    @app.errorhandler(errors.AppError)
+    def handle_app_error(error):
+        if isinstance(error, errors.InvalidField):
+            return invalid([item(("body", *filter(None, error.field.split("."))), error.reason, error.kind)])
+        status = STATUS[type(error)]
+        return problem(status, str(error), headers={"Retry-After": "1"} if status == 503 else None)
+
+    @app.errorhandler(marshmallow.ValidationError)
+    def handle_validation_error(error):
+        return invalid(list(flatten(error.messages, ("body",))))
+
+    @app.errorhandler(HTTPException)
+    def handle_http_exception(error):
+        if isinstance(error, InternalServerError):
+            # Flask has logged it
+            return problem(500, f"The server failed. Its log has the reason under request id {g.get('request_id')}.")
+        if error.code is None or error.code < 400:
+            return error.get_response()
+        headers = [(name, value) for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")]
+        items = getattr(error, "items", None)
+        return invalid(items) if items else problem(error.code, DETAILS.get(error.code) or error.description or error.name, headers=headers)

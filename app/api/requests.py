@@ -1,0 +1,94 @@
+"""What is asked of every request before its view sees it, and how bodies are read."""
+
+import re
+import uuid
+from urllib.parse import urlsplit
+
+import marshmallow
+from flask import abort, current_app, g, request
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import UnprocessableEntity
+from werkzeug.routing import BaseConverter
+
+from app.api.problems import item
+from app.domain import bounds, json
+from app.domain.ids import new_id
+
+API_VERSION = (0, 6, 0)
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
+
+
+class IdConverter(BaseConverter):
+    """A UUID in a path. One that is malformed is 422, not the 404 of a path that does not exist."""
+
+    part_isolating = True
+    regex = r"[^/]+"
+
+    def to_python(self, value):
+        """The UUID."""
+        try:
+            return uuid.UUID(value)
+        except ValueError:
+            error = UnprocessableEntity()
+            error.items = [item(("path", "id"), "Not a UUID.", "invalid")]
+            raise error from None
+
+
+class BodyParser(FlaskParser):
+    """Reads JSON bodies by our rules (`app.domain.json`), and leaves errors to the error handlers."""
+
+    def load_json(self, req, schema):
+        """The body as a value. None at all, or null, equals `{}`."""
+        body = req.get_data(cache=False)
+        value = json.loads(body, bounds.in_force().json_depth) if body.strip() else None
+        return {} if value is None else value
+
+    def handle_error(self, error, req, schema, *, error_status_code, error_headers):
+        """Raise the error as marshmallow knows it, without webargs' name for the location."""
+        raise marshmallow.ValidationError(error.messages.get("json", error.messages)) from None
+
+
+def check():
+    """Before every request: give it an id, put the bounds in force, and refuse what no route accepts."""
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if REQUEST_ID.fullmatch(given) else str(new_id())
+    settings = current_app.extensions["mintaka"].settings
+    bounds.enforce(settings.bounds)
+    if request.routing_exception is not None:
+        return
+    _check_api_version()
+    if request.method not in SAFE_METHODS:
+        _check_origin(settings.allowed_origins)
+        _check_content_type()
+
+
+def _check_api_version():
+    """Clients of the reference say which API version they speak; the rule is the reference's."""
+    asked = request.headers.get("X-PREFECT-API-VERSION")
+    if not asked:
+        return
+    served = ".".join(map(str, API_VERSION))
+    parts = asked.split(".")
+    if len(parts) != 3 or not all(part.isdecimal() and len(part) < 10 for part in parts):
+        abort(400, f"The header X-PREFECT-API-VERSION must have the form x.y.z, such as {served}.")
+    major, minor, patch = map(int, parts)
+    if (major, minor) != API_VERSION[:2] or patch > API_VERSION[2]:
+        abort(
+            400,
+            f"This server speaks API version {served} and earlier ones of {API_VERSION[0]}.{API_VERSION[1]}; the request asks for another.",
+        )
+
+
+def _check_origin(allowed):
+    """A browser says on whose behalf it calls. Without this, any page a user visits could make changes here."""
+    origin = request.headers.get("Origin")
+    if origin is not None and origin not in allowed and urlsplit(origin).netloc != request.host:
+        abort(403, "Requests from pages of another origin are refused; MINTAKA_ALLOWED_ORIGINS lists those that are let in.")
+
+
+def _check_content_type():
+    """A body that is not declared to be JSON is refused, not passed over: a form could otherwise call what takes no body."""
+    has_body = bool(request.content_length) or request.headers.get("Transfer-Encoding") is not None
+    if (has_body or request.content_type) and not request.is_json:
+        abort(415, "Send the body as JSON, with Content-Type: application/json.")

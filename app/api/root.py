@@ -1,0 +1,56 @@
+"""What operators and clients ask of the server itself."""
+
+from app.api.blueprint import Blueprint, services
+from app.db import migrate
+from app.errors import Unavailable
+from app.schemas import answers
+
+ORION_VERSION = "2.0b7"
+
+blueprint = Blueprint("Root", __name__, url_prefix="/api", description="The server itself.")
+admin = Blueprint("Admin", __name__, url_prefix="/api/admin", description="For administrators.")
+
+
+@blueprint.get("/health")
+@blueprint.answers(200, answers.TRUE, transaction=False)
+def health():
+    """Is the process alive?
+
+    Always true; a dead process does not answer.
+    """
+    return True
+
+
+@blueprint.get("/ready")
+@blueprint.answers(200, answers.TRUE, errors=(503,), transaction=False)
+def ready():
+    """Can the server do its work?
+
+    true when the database answers and its migrations are current; 503 otherwise.
+    """
+    at = migrate.current(services().database)
+    if at != migrate.head():
+        raise Unavailable(
+            f"the database is at revision {at or 'none'} and needs {migrate.head()}; `flask --app wsgi db upgrade` migrates it"
+        )
+    return True
+
+
+@blueprint.get("/hello")
+@blueprint.answers(200, answers.TEXT, transaction=False)
+def hello():
+    """Say hello.
+
+    Clients of the reference ask this to see whether a server is there.
+    """
+    return "\N{WAVING HAND SIGN}"
+
+
+@admin.get("/version")
+@admin.answers(200, answers.TEXT, transaction=False)
+def read_version():
+    """Which version is this?
+
+    The version of the reference whose API is spoken, which its clients compare with their own.
+    """
+    return ORION_VERSION

@@ -1,0 +1,72 @@
+"""Task runs."""
+
+from app.api.blueprint import Blueprint, page, services
+from app.db.session import get_session
+from app.repositories.task_runs import TaskRuns
+from app.schemas import answers, examples
+from app.schemas.filters import Filters, sorted_page
+from app.schemas.requests import TaskRunCreate
+from app.services.runs import RunService
+
+blueprint = Blueprint("Task Runs", __name__, url_prefix="/api/task_runs", description="Runs of tasks inside flow runs.")
+TaskRunPage = sorted_page("TaskRunPage", TaskRuns.sorts)
+
+
+def task_runs():
+    """The stored task runs."""
+    return TaskRuns(get_session(), services().clock)
+
+
+@blueprint.post("/")
+@blueprint.arguments(TaskRunCreate, example=examples.TASK_RUN)
+@blueprint.answers(201, answers.TaskRun, also={200: "The run that was there already"}, errors=(409,), description="Created")
+def create_task_run(body):
+    """Create a task run.
+
+    One with the same flow run, task key and dynamic key is answered as it is. Without `state` it is PENDING.
+    """
+    document, created = RunService(get_session(), services().clock).create_task_run(body)
+    return document, 201 if created else 200
+
+
+@blueprint.get("/<id:id>")
+@blueprint.answers(200, answers.TaskRun, errors=(404, 422), read_only=True)
+def read_task_run(id):
+    """Read a task run.
+
+    With its current state.
+    """
+    return task_runs().require(id)
+
+
+@blueprint.post("/filter")
+@blueprint.arguments(TaskRunPage, required=False, example=examples.TASK_RUN_FILTER)
+@blueprint.answers(200, answers.TaskRun(many=True), read_only=True)
+def read_task_runs(body):
+    """List task runs.
+
+    Those that meet all criteria. Runs without the value that is sorted by come last.
+    """
+    return task_runs().find(body, *page(body), sort=body.get("sort"))
+
+
+@blueprint.post("/count")
+@blueprint.arguments(Filters, required=False, example=examples.TASK_RUN_COUNT)
+@blueprint.answers(200, answers.COUNT, read_only=True)
+def count_task_runs(body):
+    """Count task runs.
+
+    How many meet all criteria.
+    """
+    return task_runs().count(body)
+
+
+@blueprint.delete("/<id:id>")
+@blueprint.answers(204, errors=(404, 422))
+def delete_task_run(id):
+    """Delete a task run.
+
+    Its history goes with it.
+    """
+    task_runs().delete(id)
+    return None, 204

@@ -1,0 +1,151 @@
+"""Settings, read from MINTAKA_* variables. The only module that looks at the environment."""
+
+import os
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import timedelta
+
+from app.domain.bounds import Bounds
+
+
+class InvalidSetting(ValueError):
+    """A MINTAKA_* variable holds a value that cannot be used."""
+
+
+def _whole(minimum, maximum=2**31 - 1):
+    def read(text):
+        number = int(text) if text.strip().isdecimal() else None
+        if number is None or not minimum <= number <= maximum:
+            raise ValueError(f"a whole number from {minimum} to {maximum}")
+        return number
+
+    return read
+
+
+def _seconds(minimum=0.0):
+    def read(text):
+        try:
+            number = float(text)
+        except ValueError:
+            number = -1.0
+        if not minimum <= number <= 366 * 86400:
+            raise ValueError(f"a number of seconds of at least {minimum:g}")
+        return number
+
+    return read
+
+
+def _duration(text):
+    return timedelta(seconds=_seconds(1)(text))
+
+
+def _one_of(*choices):
+    def read(text):
+        if text.lower() not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return text.lower()
+
+    return read
+
+
+def _words(text):
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _setting(default, read, help):
+    return field(default=default, metadata={"read": read, "help": help})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that can be set. A field `scheduler_max_runs` is read from `MINTAKA_SCHEDULER_MAX_RUNS`."""
+
+    database_url: str = _setting("", str, "Where the data lives: a SQLite or PostgreSQL URL. Empty means `instance/mintaka.db`.")
+    database_pool_size: int = _setting(0, _whole(0, 1000), "Connections kept per process. 0 means one per gunicorn thread, plus one.")
+    database_statement_timeout: float = _setting(30.0, _seconds(), "Seconds after which PostgreSQL ends a statement. 0 means never.")
+    database_lock_timeout: float = _setting(10.0, _seconds(), "Seconds to wait for a row lock (PostgreSQL) or the write lock (SQLite).")
+    database_idle_timeout: float = _setting(60.0, _seconds(), "Seconds after which PostgreSQL ends an idle transaction. 0 means never.")
+
+    scheduler_max_runs: int = _setting(100, _whole(1, 10_000), "Runs kept ahead for each active schedule.")
+    scheduler_max_scheduled_time: timedelta = _setting(timedelta(days=100), _duration, "How far ahead runs are made, in seconds.")
+    scheduler_loop_seconds: float = _setting(60.0, _seconds(0.1), "Seconds from the start of one scheduler pass to the next.")
+    scheduler_batch_size: int = _setting(20, _whole(1, 1000), "Deployments claimed in one scheduler transaction.")
+    scheduler_retry_seconds: float = _setting(60.0, _seconds(1), "Wait after a schedule's first failure; doubled each time, up to a day.")
+
+    max_body_bytes: int = _setting(16 * 1024 * 1024, _whole(1024), "Largest request body, in bytes; above it the answer is 413.")
+    max_json_depth: int = _setting(64, _whole(4, 500), "Deepest nesting of a JSON body.")
+    max_tags: int = _setting(200, _whole(1, 10_000), "Tags on one object.")
+    max_tag_length: int = _setting(255, _whole(1, 10_000), "Characters in one tag.")
+    max_idempotency_key_length: int = _setting(255, _whole(1, 1000), "Characters in an idempotency key.")
+    max_filter_values: int = _setting(1000, _whole(1, 10_000), "Values in one list of a filter.")
+    page_size: int = _setting(200, _whole(1, 10_000), "The default of `limit`, and its maximum.")
+
+    allowed_origins: tuple = _setting((), _words, "Origins besides the server's own that browsers may call from, comma-separated.")
+    log_format: str = _setting("text", _one_of("text", "json"), "How log lines are written.")
+    log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "The least severe level that is logged.")
+
+    bind: str = _setting("127.0.0.1:8000", str, "The address gunicorn listens on.")
+    workers: int = _setting(2, _whole(1, 256), "gunicorn worker processes.")
+    threads: int = _setting(4, _whole(1, 256), "Threads in each gunicorn worker.")
+    graceful_timeout: float = _setting(30.0, _seconds(1), "Seconds that requests in flight are given to finish when a worker stops.")
+
+    @property
+    def bounds(self):
+        """The request bounds these settings ask for."""
+        return Bounds(
+            body_bytes=self.max_body_bytes,
+            json_depth=self.max_json_depth,
+            tags=self.max_tags,
+            tag_length=self.max_tag_length,
+            idempotency_key_length=self.max_idempotency_key_length,
+            filter_values=self.max_filter_values,
+            page_size=self.page_size,
+        )
+
+    @property
+    def pool_size(self):
+        """Connections per process: never fewer than the threads that may ask for one at the same time."""
+        return self.database_pool_size or self.threads + 1
+
+    @classmethod
+    def from_environ(cls, environ=None):
+        """Read the settings from `environ` (default: the process's).
+
+        Raises InvalidSetting, naming the variable and what it may hold.
+        """
+        environ = os.environ if environ is None else environ
+        values = {}
+        for setting in fields(cls):
+            variable = variable_name(setting)
+            if environ.get(variable, "").strip():
+                try:
+                    values[setting.name] = setting.metadata["read"](environ[variable].strip())
+                except ValueError as error:
+                    raise InvalidSetting(f"{variable} must be {error}") from None
+        return cls(**values)
+
+
+def variable_name(setting):
+    """The environment variable of a dataclass field of `Settings`."""
+    return f"MINTAKA_{setting.name.upper()}"
+
+
+def unknown_variables(environ):
+    """MINTAKA_* names that are no setting: worth a warning, not a refusal, since a cluster may inject names of its own."""
+    known = {variable_name(setting) for setting in fields(Settings)}
+    # MINTAKA_TEST_* belongs to the test suite
+    return sorted(name for name in environ if name.startswith("MINTAKA_") and not name.startswith("MINTAKA_TEST_") and name not in known)
+
+
+def settings_table():
+    """Rows of (variable, default as text, help), in order: what the documentation's table is held against."""
+    rows = []
+    for setting in fields(Settings):
+        default = None if setting.default is MISSING else setting.default
+        if isinstance(default, timedelta):
+            default = int(default.total_seconds())
+        elif isinstance(default, float):
+            default = f"{default:g}"
+        elif default == ():
+            default = ""
+        rows.append((variable_name(setting), str(default), setting.metadata["help"]))
+    return rows

@@ -1,0 +1,68 @@
+"""Migrations: Alembic, run from the program so that a wheel without a checkout can migrate too."""
+
+from functools import cache
+from importlib.resources import files
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from app.db.dialects import advisory_lock, is_sqlite
+from app.db.models import Base
+
+LOCK = 0x6D696E74  # one number for every process that migrates this database
+
+
+def _config(connection=None):
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")))
+    config.attributes["connection"] = connection
+    return config
+
+
+@cache
+def head():
+    """The newest revision that this program knows."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def current(database):
+    """The revision the database is at, or None for one that was never migrated."""
+    return database.run(lambda session: MigrationContext.configure(session.connection()).get_current_revision(), read_only=True)
+
+
+def upgrade(database, revision="head"):
+    """Migrate up to `revision`. Several processes may ask at once: one does the work, in one transaction."""
+    _migrate(database, command.upgrade, revision)
+
+
+def downgrade(database, revision):
+    """Migrate down to `revision` (`base` empties the database), in one transaction."""
+    _migrate(database, command.downgrade, revision)
+
+
+def differences(database):
+    """What separates the tables of the database from the models: a list of Alembic's operations, empty when they agree."""
+    with database.engine(read_only=True).connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True, "include_object": _belongs_to(connection)}
+        return compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
+
+
+def _migrate(database, direction, revision):
+    with database.engine().begin() as connection:
+        advisory_lock(connection, LOCK)
+        direction(_config(connection), revision)
+
+
+def _belongs_to(connection):
+    sqlite = is_sqlite(connection)
+
+    def include(thing, name, kind, reflected, _compare_to):
+        if kind == "index" and not reflected and sqlite:
+            # a GIN index is PostgreSQL's alone
+            return "postgresql_using" not in thing.kwargs
+        return name != "alembic_version"
+
+    return include

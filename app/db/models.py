@@ -1,0 +1,216 @@
+"""The tables. Constraints are named, so that migrations can name them on either database."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import (
+    CheckConstraint,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    false,
+    text,
+    true,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+
+from app.db.dialects import Json, UtcDateTime
+from app.domain.states import StateType
+
+STATE_TYPES = ", ".join(f"'{kind}'" for kind in StateType)
+
+
+class Base(DeclarativeBase):
+    """What every table has: a time-ordered id, and when its row was made and last changed."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {str: Text, datetime: UtcDateTime, dict: Json, list: Json, uuid.UUID: Uuid, float: Float(53)}
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, sort_order=-3)
+    created: Mapped[datetime] = mapped_column(sort_order=-2)
+
+
+class Updated:
+    """A row that changes after it was made."""
+
+    updated: Mapped[datetime] = mapped_column(sort_order=-1)
+
+
+class Tagged:
+    """A row with tags. Only PostgreSQL has an index that a superset filter can use."""
+
+    tags: Mapped[list] = mapped_column(server_default="[]")
+
+    @declared_attr.directive
+    def __table_args__(cls):
+        gin = Index(f"ix_{cls.__tablename__}_tags", "tags", postgresql_using="gin", postgresql_ops={"tags": "jsonb_path_ops"})
+        return (gin.ddl_if(dialect="postgresql"), *cls.table_arguments())
+
+
+class Flow(Tagged, Updated, Base):
+    """A flow: the name under which deployments and runs come together."""
+
+    __tablename__ = "flow"
+
+    name: Mapped[str] = mapped_column(String(255))
+
+    @classmethod
+    def table_arguments(cls):
+        """Constraints and indexes."""
+        return (UniqueConstraint("name"), Index(None, "created"), Index(None, "updated"))
+
+
+class Deployment(Tagged, Updated, Base):
+    """A flow with parameters and a schedule. `top_up_due` says when the scheduler has to look at it next; null means never."""
+
+    __tablename__ = "deployment"
+
+    name: Mapped[str] = mapped_column(String(255))
+    flow_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("flow.id", ondelete="CASCADE"))
+    flow_data: Mapped[dict]
+    schedule: Mapped[dict | None]
+    is_schedule_active: Mapped[bool] = mapped_column(server_default=true())
+    parameters: Mapped[dict] = mapped_column(server_default="{}")
+    flow_runner_type: Mapped[str | None]
+    flow_runner_config: Mapped[dict | None]
+    top_up_due: Mapped[datetime | None]
+    schedule_error: Mapped[str | None]
+    schedule_failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+
+    @classmethod
+    def table_arguments(cls):
+        """Constraints and indexes."""
+        due = text("top_up_due IS NOT NULL")
+        return (
+            UniqueConstraint("flow_id", "name"),
+            Index("ix_deployment_name_id", "name", "id"),
+            Index("ix_deployment_top_up_due", "top_up_due", "id", postgresql_where=due, sqlite_where=due),
+        )
+
+
+class Run(Tagged, Updated):
+    """What flow runs and task runs share. `state_id` names the newest row of the history; the other columns follow from the states."""
+
+    name: Mapped[str]
+    state_id: Mapped[uuid.UUID | None]
+    state_type: Mapped[str | None] = mapped_column(String(16))
+    state_name: Mapped[str | None]
+    run_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    total_run_time: Mapped[float] = mapped_column(server_default=text("0"))
+    expected_start_time: Mapped[datetime | None]
+    next_scheduled_start_time: Mapped[datetime | None]
+    start_time: Mapped[datetime | None]
+    end_time: Mapped[datetime | None]
+
+    @classmethod
+    def shared_arguments(cls):
+        """Constraints and indexes of both kinds of run."""
+        table = cls.__tablename__
+        started = text("start_time IS NOT NULL")
+        scheduled = text("state_type = 'SCHEDULED'")
+        return (
+            CheckConstraint(f"state_type IN ({STATE_TYPES})", name="state_type"),
+            Index(None, "name"),
+            Index(None, "state_type", "state_name"),
+            Index(None, "state_name"),
+            Index(None, "expected_start_time", "id"),
+            Index(f"ix_{table}_start_time", "start_time", postgresql_where=started, sqlite_where=started),
+            Index(None, "end_time"),
+            Index(f"ix_{table}_due", "next_scheduled_start_time", "id", postgresql_where=scheduled, sqlite_where=scheduled),
+        )
+
+
+class FlowRun(Run, Base):
+    """A run of a flow. An auto-scheduled one is identified by its idempotency key, which names deployment and instant."""
+
+    __tablename__ = "flow_run"
+
+    flow_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("flow.id", ondelete="CASCADE"))
+    deployment_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("deployment.id", ondelete="SET NULL"))
+    flow_version: Mapped[str | None]
+    parameters: Mapped[dict] = mapped_column(server_default="{}")
+    idempotency_key: Mapped[str | None]
+    context: Mapped[dict] = mapped_column(server_default="{}")
+    empirical_policy: Mapped[dict] = mapped_column(server_default="{}")
+    empirical_config: Mapped[dict] = mapped_column(server_default="{}")
+    parent_task_run_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("task_run.id", ondelete="SET NULL", use_alter=True))
+    auto_scheduled: Mapped[bool] = mapped_column(server_default=false())
+    flow_runner_type: Mapped[str | None]
+    flow_runner_config: Mapped[dict | None]
+
+    @classmethod
+    def table_arguments(cls):
+        """Constraints and indexes."""
+        parent = text("parent_task_run_id IS NOT NULL")
+        version = text("flow_version IS NOT NULL")
+        return (
+            *cls.shared_arguments(),
+            UniqueConstraint("flow_id", "idempotency_key"),
+            Index(None, "deployment_id", "expected_start_time", "id"),
+            Index("ix_flow_run_parent_task_run_id", "parent_task_run_id", postgresql_where=parent, sqlite_where=parent),
+            Index("ix_flow_run_flow_version", "flow_version", postgresql_where=version, sqlite_where=version),
+            Index(None, "flow_runner_type"),
+        )
+
+
+class TaskRun(Run, Base):
+    """A run of a task inside a flow run."""
+
+    __tablename__ = "task_run"
+
+    flow_run_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("flow_run.id", ondelete="CASCADE"))
+    task_key: Mapped[str]
+    dynamic_key: Mapped[str]
+    cache_key: Mapped[str | None]
+    cache_expiration: Mapped[datetime | None]
+    task_version: Mapped[str | None]
+    empirical_policy: Mapped[dict] = mapped_column(server_default="{}")
+    task_inputs: Mapped[dict] = mapped_column(server_default="{}")
+
+    @classmethod
+    def table_arguments(cls):
+        """Constraints and indexes."""
+        return (*cls.shared_arguments(), UniqueConstraint("flow_run_id", "task_key", "dynamic_key"))
+
+
+class RunState:
+    """One entry of a run's history. `created` is when the row was written, `timestamp` when the state was entered."""
+
+    type: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str]
+    timestamp: Mapped[datetime]
+    message: Mapped[str | None]
+    state_details: Mapped[dict] = mapped_column(server_default="{}")
+    data: Mapped[dict | None]
+
+
+class FlowRunState(RunState, Base):
+    """The history of flow runs."""
+
+    __tablename__ = "flow_run_state"
+    __table_args__ = (CheckConstraint(f"type IN ({STATE_TYPES})", name="type"), Index(None, "flow_run_id", "timestamp"))
+
+    flow_run_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("flow_run.id", ondelete="CASCADE"))
+
+
+class TaskRunState(RunState, Base):
+    """The history of task runs."""
+
+    __tablename__ = "task_run_state"
+    __table_args__ = (CheckConstraint(f"type IN ({STATE_TYPES})", name="type"), Index(None, "task_run_id", "timestamp"))
+
+    task_run_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("task_run.id", ondelete="CASCADE"))

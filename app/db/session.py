@@ -1,0 +1,92 @@
+"""Connections and transactions: one database per process, one transaction per request."""
+
+import os
+import time
+from contextlib import contextmanager
+
+from flask import g, has_app_context
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError, TimeoutError
+from sqlalchemy.orm import Session
+
+from app.db import dialects
+from app.errors import Conflict, Unavailable
+
+ATTEMPTS = 4
+
+
+class Database:
+    """The database behind a URL. Engines are made in the process that uses them: a pool that crosses a fork gives wrong results."""
+
+    def __init__(self, url, settings):
+        self.url = dialects.database_url(url)
+        self._settings = settings
+        self._pid = None
+        self._engines = None
+
+    def engine(self, read_only=False):
+        """The engine of this process. With `read_only`, the one whose transactions only read; both share a pool."""
+        if self._pid != os.getpid():
+            if self._engines is not None:
+                self._engines[0].dispose(close=False)
+            engine = create_engine(self.url, **dialects.engine_arguments(self.url, self._settings))
+            dialects.prepare(engine)
+            self._engines = (engine, engine.execution_options(**dialects.read_only_options(engine)))
+            self._pid = os.getpid()
+        return self._engines[read_only]
+
+    @contextmanager
+    def transaction(self, read_only=False):
+        """A session in one transaction: committed when the block ends, rolled back when it raises."""
+        with Session(self.engine(read_only), autoflush=False, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def run(self, work, read_only=False):
+        """What `work(session)` returns, from a transaction of its own.
+
+        A deadlock, a serialization failure or a lost connection starts the whole transaction again, at most three times; `work` must
+        therefore do nothing but use the session. Raises Conflict for a broken rule of the schema, Unavailable when the database is
+        too busy or does not answer.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self.transaction(read_only) as session:
+                    return work(session)
+            except TimeoutError as error:
+                raise Unavailable("every database connection is in use") from error
+            except DBAPIError as error:
+                failure = dialects.failure(error)
+                if failure == "retry" and attempt < ATTEMPTS:
+                    time.sleep(dialects.jitter(attempt))
+                elif failure == "conflict":
+                    raise Conflict(dialects.broken_rule(error)) from error
+                elif failure in ("retry", "busy"):
+                    raise Unavailable("the database is too busy or does not answer") from error
+                else:
+                    raise
+
+    def dispose(self):
+        """Close this process's connections."""
+        if self._engines is not None and self._pid == os.getpid():
+            self._engines[0].dispose()
+        self._pid = self._engines = None
+
+
+def get_session():
+    """The session of the request (or command) being handled."""
+    return g.session
+
+
+def in_transaction(database, work, read_only=False):
+    """Run `work()` with `get_session()` bound to one transaction, and return what it returned."""
+
+    def bound(session):
+        g.session = session
+        try:
+            return work()
+        finally:
+            del g.session
+
+    if not has_app_context():
+        raise RuntimeError("in_transaction needs an application context")
+    return database.run(bound, read_only=read_only)

@@ -1,0 +1,8 @@
+"""The one place that reads the wall clock; everything else is handed the time."""
+
+from datetime import UTC, datetime
+
+
+def utcnow():
+    """The current instant, with the UTC zone."""
+    return datetime.now(UTC)

@@ -1,0 +1,121 @@
+"""States of runs: types, values, and what entering one does to its run. The rules are the reference's (Orion 2.0b7)."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from app.domain.instants import isoformat
+
+
+class StateType(StrEnum):
+    """The six types that every state, whatever its name, is one of."""
+
+    SCHEDULED = "SCHEDULED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+TERMINAL = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED})
+
+NO_DETAILS = {
+    "flow_run_id": None,
+    "task_run_id": None,
+    "child_flow_run_id": None,
+    "scheduled_time": None,
+    "cache_key": None,
+    "cache_expiration": None,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A state at an instant. `details` has the members of NO_DETAILS, as JSON values; `data` is `{encoding, blob}` or None."""
+
+    type: StateType
+    timestamp: datetime
+    name: str
+    message: str | None = None
+    data: dict | None = None
+    details: dict = field(default_factory=NO_DETAILS.copy)
+    scheduled_time: datetime | None = None
+
+    @property
+    def is_terminal(self):
+        """Whether a run in this state is over."""
+        return self.type in TERMINAL
+
+
+def new_state(type, now, *, name=None, message=None, data=None, state_details=None):
+    """The `State` a client asks for: named after its type unless named, and due now if SCHEDULED without a `scheduled_time`.
+
+    `state_details` maps some of NO_DETAILS to values; its instants are aware datetimes.
+    """
+    details = NO_DETAILS | (state_details or {})
+    scheduled_time = details["scheduled_time"]
+    if type == StateType.SCHEDULED and scheduled_time is None:
+        scheduled_time = now
+    details |= {
+        "scheduled_time": scheduled_time and isoformat(scheduled_time),
+        "cache_expiration": details["cache_expiration"] and isoformat(details["cache_expiration"]),
+    }
+    return State(
+        type=StateType(type),
+        timestamp=now,
+        name=type.capitalize() if name is None else name,
+        message=message,
+        data=data,
+        details=details,
+        scheduled_time=scheduled_time,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunTimes:
+    """What a run's states have done to it so far. `total_run_time` is in seconds."""
+
+    run_count: int = 0
+    total_run_time: float = 0.0
+    expected_start_time: datetime | None = None
+    next_scheduled_start_time: datetime | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+
+
+def enter(times, previous, state):
+    """The `RunTimes` of a run that leaves `previous` (a `State`, or None for its first) and enters `state`."""
+    running = state.type == StateType.RUNNING
+    start_time = times.start_time or (state.timestamp if running else None)
+    end_time = times.end_time if state.is_terminal else None
+    if state.is_terminal and start_time is not None and end_time is None:
+        end_time = state.timestamp
+    elapsed = 0.0
+    if previous is not None and previous.type == StateType.RUNNING:
+        # clocks of two servers may disagree; a run never takes less than no time
+        elapsed = max((state.timestamp - previous.timestamp).total_seconds(), 0.0)
+    return RunTimes(
+        run_count=times.run_count + running,
+        total_run_time=times.total_run_time + elapsed,
+        expected_start_time=times.expected_start_time or state.scheduled_time or state.timestamp,
+        next_scheduled_start_time=state.scheduled_time if state.type == StateType.SCHEDULED else None,
+        start_time=start_time,
+        end_time=end_time,
+    )
+
+
+def estimated_run_time(total_run_time, state_type, state_timestamp, now):
+    """Seconds a run has been running up to `now`: what is booked, and the present stretch if it runs."""
+    if state_type == StateType.RUNNING and state_timestamp is not None:
+        return total_run_time + max((now - state_timestamp).total_seconds(), 0.0)
+    return total_run_time
+
+
+def estimated_start_time_delta(expected_start_time, start_time, state_type, now):
+    """Seconds between the expected and the actual start, or, for a run that should have started, up to `now`. Never negative."""
+    if expected_start_time is None:
+        return 0.0
+    if start_time is None and state_type in TERMINAL:
+        return 0.0
+    return max(((start_time or now) - expected_start_time).total_seconds(), 0.0)

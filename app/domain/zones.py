@@ -1,0 +1,90 @@
+"""Time zones by their IANA name, and when their clocks shift.
+
+Zone data comes from the system's database, or from the tzdata package where the system has none; `zoneinfo` decides.
+"""
+
+from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+# Files of a zone database that are not zones: this machine's own setting, and the placeholder for a machine that has none.
+_NOT_ZONES = frozenset({"localtime", "posixrules", "Factory"})
+
+# No zone has shifted its clocks and back within this time since 1970 (Brazil in October 2000 took seven days, the fastest so far), so
+# equal offsets at both ends of a step mean no shift inside it. A test reads the zone files to hold this.
+_STEP = timedelta(days=3)
+_SECOND = timedelta(seconds=1)
+
+
+class Shift(NamedTuple):
+    """A change of a zone's offset: `at` a naive UTC time, `before` and `after` the offsets that local = UTC + offset uses."""
+
+    at: datetime
+    before: timedelta
+    after: timedelta
+
+
+@cache
+def names():
+    """The names of all zones there are."""
+    return frozenset(available_timezones()) - _NOT_ZONES
+
+
+@lru_cache(maxsize=1024)
+def zone(name):
+    """The zone of this name.
+
+    Only names that the database lists are looked up, so a path, another spelling of upper and lower case, or the machine's own setting
+    never reach the file system. Raises ValueError with a reason.
+    """
+    if not isinstance(name, str) or not name:
+        raise ValueError('must be the IANA name of a time zone, such as "Europe/Berlin"')
+    if name not in names():
+        raise ValueError('is not the IANA name of a time zone; give one such as "Europe/Berlin" or "UTC", in that spelling')
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError, ValueError) as error:
+        raise ValueError("is a time zone that this machine has no readable data for") from error
+
+
+def offset_at(tz, moment):
+    """The offset in force at a naive UTC time."""
+    return moment.replace(tzinfo=UTC).astimezone(tz).utcoffset()
+
+
+def to_utc(local, tz):
+    """The naive UTC time of a naive local time, as RFC 5545 reads it.
+
+    A local time that does not exist uses the offset before the gap, one that exists twice means the first: fold=0 of PEP 495 is both.
+    """
+    return local.replace(tzinfo=tz, fold=0).astimezone(UTC).replace(tzinfo=None)
+
+
+def _shifts_between(tz, low, high):
+    before, after = offset_at(tz, low), offset_at(tz, high)
+    if before == after:
+        return
+    if high - low <= _SECOND:
+        yield Shift(high, before, after)
+        return
+    middle = low + (high - low) // (2 * _SECOND) * _SECOND
+    yield from _shifts_between(tz, low, middle)
+    yield from _shifts_between(tz, middle, high)
+
+
+@lru_cache(maxsize=4096)
+def shifts(tz, year):
+    """Every shift of the zone after the first second of this UTC year, up to and with the first second of the next, in order."""
+    start, end = datetime(year, 1, 1), datetime(year + 1, 1, 1)
+    steps = [start + n * _STEP for n in range(-(-(end - start) // _STEP))]
+    return tuple(shift for low, high in pairwise([*steps, end]) for shift in _shifts_between(tz, low, high))
+
+
+def shifts_from(tz, start, end):
+    """Yield the zone's shifts in (start, end], naive UTC times, in order."""
+    for year in range(start.year, end.year + 1):
+        for shift in shifts(tz, year):
+            if start < shift.at <= end:
+                yield shift

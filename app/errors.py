@@ -1,0 +1,45 @@
+"""What can go wrong, in the domain's words. Nothing here knows of HTTP: `app.api.problems` gives each error a status."""
+
+
+class AppError(Exception):
+    """The request could not be carried out"""
+
+    def __init__(self, **facts):
+        self.facts = facts
+        super().__init__((self.__doc__ or "").strip().format(**facts))
+
+
+class NotFound(AppError):
+    """{kind} not found"""
+
+    def __init__(self, kind):
+        super().__init__(kind=kind)
+
+
+class Conflict(AppError):
+    """{reason}"""
+
+    def __init__(self, reason):
+        super().__init__(reason=reason)
+
+
+class InvalidField(AppError):
+    """{field}: {reason}"""
+
+    def __init__(self, field, reason, kind="value_error"):
+        super().__init__(field=field, reason=reason)
+        self.field, self.reason, self.kind = field, reason, kind
+
+
+class InvalidSchedule(InvalidField):
+    """{field}: {reason}"""
+
+    def __init__(self, field, reason):
+        super().__init__(field, reason, kind="value_error.schedule")
+
+
+class Unavailable(AppError):
+    """Try again later: {reason}"""
+
+    def __init__(self, reason):
+        super().__init__(reason=reason)

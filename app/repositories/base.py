@@ -1,0 +1,62 @@
+"""What every repository does the same way: find, count, read and delete rows of one table."""
+
+from sqlalchemy import delete, func, select
+
+from app.errors import NotFound
+from app.repositories.filtering import where
+
+
+class Repository:
+    """Rows of one table as the documents that clients are answered. Takes a session, flushes nothing of its own, never commits.
+
+    A subclass names its `table`, its `entity` in filters, its `kind` in errors, its `sorts` (name to ORDER BY expressions, the first
+    being the default), and how a row becomes a document.
+    """
+
+    table = None
+    entity = None
+    kind = None
+    sorts = {}
+
+    def __init__(self, session, clock):
+        self.session = session
+        self.clock = clock
+
+    def selection(self):
+        """The SELECT whose rows `document` understands."""
+        raise NotImplementedError
+
+    def document(self, row, now):
+        """The answer for one row, as a dict that JSON can be made of."""
+        raise NotImplementedError
+
+    def find(self, filters, limit, offset=0, sort=None):
+        """Documents of the rows that meet `filters`, totally ordered."""
+        order = self.sorts[sort] if sort else next(iter(self.sorts.values()))
+        statement = self.selection().where(*where(self.session, self.entity, filters)).order_by(*order).limit(limit).offset(offset)
+        return self._documents(statement)
+
+    def count(self, filters):
+        """How many rows meet `filters`."""
+        conditions = where(self.session, self.entity, filters)
+        return self.session.execute(select(func.count()).select_from(self.table).where(*conditions)).scalar_one()
+
+    def require(self, id):
+        """The document of row `id`. Raises NotFound."""
+        return self.require_where(self.table.c.id == id)
+
+    def require_where(self, *conditions):
+        """The document of the one row that meets `conditions`. Raises NotFound."""
+        found = self._documents(self.selection().where(*conditions))
+        if not found:
+            raise NotFound(self.kind)
+        return found[0]
+
+    def delete(self, id):
+        """Delete row `id`. Raises NotFound."""
+        if not self.session.execute(delete(self.table).where(self.table.c.id == id)).rowcount:
+            raise NotFound(self.kind)
+
+    def _documents(self, statement):
+        now = self.clock()
+        return [self.document(row, now) for row in self.session.execute(statement)]

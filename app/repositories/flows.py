@@ -1,0 +1,58 @@
+"""Flows."""
+
+from sqlalchemy import select, update
+
+from app.db.dialects import insert, raw
+from app.db.models import Deployment, Flow
+from app.domain.ids import new_id
+from app.errors import NotFound
+from app.repositories.base import Repository
+
+DEPLOYMENT = Deployment.__table__
+FLOW = Flow.__table__
+COLUMNS = (FLOW.c.id, FLOW.c.created, FLOW.c.updated, FLOW.c.name, raw(FLOW.c.tags))
+
+
+class Flows(Repository):
+    """The flows of the registry, unique by name."""
+
+    table = FLOW
+    entity = "flows"
+    kind = "Flow"
+    sorts = {
+        "NAME_ASC": (FLOW.c.name, FLOW.c.id),
+        "NAME_DESC": (FLOW.c.name.desc(), FLOW.c.id.desc()),
+        "CREATED_DESC": (FLOW.c.created.desc(), FLOW.c.id.desc()),
+        "UPDATED_DESC": (FLOW.c.updated.desc(), FLOW.c.id.desc()),
+    }
+
+    def selection(self):
+        """The columns of an answer."""
+        return select(*COLUMNS)
+
+    def document(self, row, now):
+        """A flow as clients see it."""
+        return row._asdict()
+
+    def create(self, name, tags):
+        """The flow called `name`, and whether it was made now; one that exists stays as it is."""
+        now = self.clock()
+        values = {"id": new_id(), "created": now, "updated": now, "name": name, "tags": tags}
+        statement = insert(self.session, FLOW).values(values).on_conflict_do_nothing(index_elements=[FLOW.c.name]).returning(*COLUMNS)
+        row = self.session.execute(statement).one_or_none()
+        return (self.read_by_name(name), False) if row is None else (self.document(row, now), True)
+
+    def read_by_name(self, name):
+        """The flow called `name`. Raises NotFound."""
+        return self.require_where(FLOW.c.name == name)
+
+    def update(self, id, changes):
+        """Set the columns in `changes`. Raises NotFound."""
+        if not self.session.execute(update(FLOW).where(FLOW.c.id == id).values(changes | {"updated": self.clock()})).rowcount:
+            raise NotFound(self.kind)
+
+    def delete(self, id):
+        """Delete the flow with its deployments and runs. Raises NotFound."""
+        # deployments first: whoever makes runs of one holds it and then refers to the flow
+        self.session.execute(select(DEPLOYMENT.c.id).where(DEPLOYMENT.c.flow_id == id).order_by(DEPLOYMENT.c.id).with_for_update())
+        super().delete(id)

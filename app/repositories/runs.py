@@ -1,0 +1,112 @@
+"""What flow runs and task runs share: the state that is embedded in an answer, and writing a run with its first state."""
+
+from sqlalchemy import insert as plain_insert
+from sqlalchemy import select, update
+
+from app.db.dialects import Json, insert, raw
+from app.domain.ids import new_id
+from app.domain.states import RunTimes, enter, estimated_run_time, estimated_start_time_delta
+from app.errors import NotFound
+from app.repositories.base import Repository
+
+STATE_COLUMNS = ("type", "name", "timestamp", "message", "data", "state_details")
+
+
+def run_sorts(table):
+    """The orders in which runs can be listed, as the reference names them. Runs without the sorted value come last."""
+    return {
+        "ID_DESC": (table.c.id.desc(),),
+        "EXPECTED_START_TIME_ASC": (table.c.expected_start_time.asc().nulls_last(), table.c.id),
+        "EXPECTED_START_TIME_DESC": (table.c.expected_start_time.desc().nulls_last(), table.c.id.desc()),
+        "NAME_ASC": (table.c.name, table.c.id),
+        "NAME_DESC": (table.c.name.desc(), table.c.id.desc()),
+        "NEXT_SCHEDULED_START_TIME_ASC": (table.c.next_scheduled_start_time.asc().nulls_last(), table.c.id),
+        "END_TIME_DESC": (table.c.end_time.desc().nulls_last(), table.c.id.desc()),
+    }
+
+
+class Runs(Repository):
+    """Runs of one kind, each with its current state."""
+
+    state_table = None
+    unique = ()
+
+    def selection(self):
+        """The run's columns and, under `current_*`, those of its state."""
+        return select(*self.columns(), *self._state_columns()).outerjoin(self.state_table, self.state_table.c.id == self.table.c.state_id)
+
+    def columns(self):
+        """The run's own columns, JSON as it is stored."""
+        return [raw(column) if isinstance(column.type, Json) else column for column in self.table.c]
+
+    def _state_columns(self):
+        state = self.state_table.c
+        return [(raw(state[name]) if name in ("data", "state_details") else state[name]).label(f"current_{name}") for name in STATE_COLUMNS]
+
+    def document(self, row, now):
+        """A run as clients see it, with estimates as of `now`."""
+        document = row._asdict()
+        state = {name: document.pop(f"current_{name}") for name in STATE_COLUMNS}
+        return self._with_state(document, state, now)
+
+    def _with_state(self, document, state, now):
+        # SQLite answers a whole number where an INSERT returns what it stored
+        document["total_run_time"] = float(document["total_run_time"])
+        document["estimated_run_time"] = estimated_run_time(document["total_run_time"], document["state_type"], state["timestamp"], now)
+        document["estimated_start_time_delta"] = estimated_start_time_delta(
+            document["expected_start_time"], document["start_time"], document["state_type"], now
+        )
+        document["state"] = None if document["state_id"] is None else {"id": document["state_id"], **state}
+        return document
+
+    def create(self, values, state):
+        """The document of the run that `values` describe, and whether it was made now, in `state`.
+
+        A run with the same `unique` values that exists already is answered as it is.
+        """
+        now = self.clock()
+        row = self._insert(values, state, now)
+        while row is None:
+            existing = self._documents(self.selection().where(*(self.table.c[name] == values[name] for name in self.unique)))
+            if existing:
+                return existing[0], False
+            # whoever held the unique values has let go of them since the insert
+            row = self._insert(values, state, now)
+        document = row._asdict()
+        details = state.details | self.state_references(document)
+        self.session.execute(
+            plain_insert(self.state_table).values(
+                {"id": document["state_id"], "created": now, self.state_key: document["id"], "type": state.type, "name": state.name}
+                | {"timestamp": state.timestamp, "message": state.message, "data": state.data, "state_details": details}
+            )
+        )
+        current = {"type": state.type, "name": state.name, "timestamp": state.timestamp, "message": state.message}
+        return self._with_state(document, current | {"data": state.data, "state_details": details}, now), True
+
+    def _insert(self, values, state, now):
+        times = enter(RunTimes(), None, state)
+        statement = (
+            insert(self.session, self.table)
+            .values(
+                {"id": new_id(), "created": now, "updated": now, "state_id": new_id(), "state_type": state.type, "state_name": state.name}
+                | {name: getattr(times, name) for name in RunTimes.__dataclass_fields__}
+                | values
+            )
+            .on_conflict_do_nothing(index_elements=[self.table.c[name] for name in self.unique])
+            .returning(*self.columns())
+        )
+        return self.session.execute(statement).one_or_none()
+
+    def state_references(self, document):
+        """The members of a state's details that say whose state it is."""
+        raise NotImplementedError
+
+    @property
+    def state_key(self):
+        """The column by which a state names its run: `flow_run_id` or `task_run_id`."""
+        return f"{self.table.name}_id"
+
+    def update(self, id, changes):
+        """Set the columns in `changes`. Raises NotFound."""
+        if not self.session.execute(update(self.table).where(self.table.c.id == id).values(changes | {"updated": self.clock()})).rowcount:
+            raise NotFound(self.kind)

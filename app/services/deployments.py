@@ -1,0 +1,119 @@
+"""What can be done to a deployment, each in the one transaction that holds its row: no reader or scheduler sees a half of it."""
+
+from types import SimpleNamespace
+
+from app.db.models import Deployment
+from app.domain.json import same_json
+from app.errors import InvalidField
+from app.repositories.deployments import Deployments
+from app.repositories.flow_runs import FlowRuns
+from app.services.runs import RunService, flow_runner_columns
+from app.services.scheduling import Scheduling
+
+DEPLOYMENT = Deployment.__table__
+
+# What null, and absence on creation, stand for
+CLEARED = {"schedule": None, "parameters": {}, "tags": [], "flow_runner_type": None, "flow_runner_config": None}
+CREATED = CLEARED | {"is_schedule_active": True}
+
+# Columns that show in a scheduled run, or decide whether there is one
+SHAPING = ("schedule", "is_schedule_active", "parameters", "tags", "flow_runner_type", "flow_runner_config")
+
+
+class DeploymentService:
+    """Deployments and the runs that come of them."""
+
+    def __init__(self, session, clock, policy):
+        self.clock = clock
+        self.policy = policy
+        self.deployments = Deployments(session, clock)
+        self.flow_runs = FlowRuns(session, clock)
+        self.runs = RunService(session, clock)
+        self.scheduling = Scheduling(session, clock, policy)
+
+    def upsert(self, fields):
+        """Create the deployment, or update the one with the same `flow_id` and `name`. Returns its document, and whether it is new.
+
+        `fields` holds what the request holds, its schedule validated: on an update an absent field keeps its value and null clears it. Raises InvalidField
+        for a new deployment without `flow_data`.
+        """
+        values = {name: CLEARED.get(name) if value is None else value for name, value in flow_runner_columns(fields).items()}
+        identity = (DEPLOYMENT.c.flow_id == values["flow_id"], DEPLOYMENT.c.name == values["name"])
+        row, created = self.deployments.lock(*identity), False
+        while row is None:
+            row = self._insert(values)
+            created = row is not None
+            # the name was taken since the look-up, or freed since the insert: look again
+            row = row or self.deployments.lock(*identity)
+        if created:
+            self._apply_schedule(row)
+        else:
+            self._update(row, values)
+        return self.deployments.require(row.id), created
+
+    def activate(self, id):
+        """Switch the schedule on and make its runs. Raises NotFound."""
+        row = self.deployments.require_lock(id)
+        if not row.is_schedule_active:
+            self.deployments.update(id, {"is_schedule_active": True})
+        if row.schedule is not None:
+            self.scheduling.top_up([row])
+
+    def pause(self, id):
+        """Switch the schedule off and delete the runs it made that have not been started; others stay. Raises NotFound."""
+        row = self.deployments.require_lock(id)
+        if row.is_schedule_active:
+            self.deployments.update(id, {"is_schedule_active": False, "top_up_due": None})
+        self.scheduling.remove(row)
+
+    def schedule(self, id, start=None, end=None, max_runs=None):
+        """Make the runs in [start, end], at most `max_runs`; the defaults are those of the policy. Returns a report (`Scheduling.fill`).
+
+        Raises NotFound.
+        """
+        start = start or self.clock()
+        row = self.deployments.require_lock(id)
+        return self.scheduling.fill(row, start, end or self.policy.end(start), max_runs or self.policy.max_runs)
+
+    def delete(self, id):
+        """Delete the deployment and every run of it in a SCHEDULED state; other runs stay, without a deployment. Raises NotFound."""
+        self.deployments.require_lock(id, for_delete=True)
+        self.flow_runs.delete_scheduled(id, auto_scheduled_only=False)
+        self.deployments.delete(id)
+
+    def create_flow_run(self, id, fields):
+        """A run of the deployment, now: its parameters overlaid with the request's, the tags of both. Returns its document, and whether it is new.
+
+        Raises NotFound.
+        """
+        row = self.deployments.require_for_run(id)
+        runner = fields.get("flow_runner") or {"type": row.flow_runner_type, "config": row.flow_runner_config}
+        merged = {
+            "flow_id": row.flow_id,
+            "deployment_id": row.id,
+            "parameters": {**row.parameters, **(fields.get("parameters") or {})},
+            "tags": list(dict.fromkeys([*row.tags, *(fields.get("tags") or ())])),
+            "flow_runner": runner,
+        }
+        return self.runs.create_flow_run(fields | merged)
+
+    def _insert(self, values):
+        if values.get("flow_data") is None:
+            raise InvalidField("flow_data", "A new deployment needs it.", kind="missing")
+        return self.deployments.insert(CREATED | values)
+
+    def _update(self, row, values):
+        changes = {name: value for name, value in values.items() if name not in ("flow_id", "name")}
+        changed = any(not same_json(changes[name], getattr(row, name)) for name in SHAPING if name in changes)
+        self.deployments.update(row.id, changes)
+        if changed:
+            self.scheduling.remove(row)
+            self._apply_schedule(SimpleNamespace(**{**row._mapping, **changes}))
+        elif row.top_up_due is not None and row.top_up_due <= self.clock():
+            self.scheduling.top_up([row])
+
+    def _apply_schedule(self, row):
+        if row.is_schedule_active and row.schedule is not None:
+            self.scheduling.top_up([row])
+        elif row.top_up_due is not None:
+            self.deployments.update(row.id, {"top_up_due": None})

@@ -1,0 +1,128 @@
+"""From schedules to runs: which instants a deployment is to run at, and the rows that make it so.
+
+Everything here works on deployments whose rows the caller has locked in its transaction.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain import schedules
+from app.domain.ids import new_id
+from app.domain.instants import LATEST
+from app.domain.names import random_name
+from app.errors import InvalidSchedule
+from app.repositories.deployments import Deployments
+from app.repositories.flow_runs import FlowRuns
+
+AUTO_SCHEDULED_TAG = "auto-scheduled"
+log = logging.getLogger("mintaka.scheduler")
+
+LONGEST_RETRY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How far ahead runs are made: at most `max_runs`, within `max_time`; and the wait `retry` after a schedule's first failure."""
+
+    max_runs: int = 100
+    max_time: timedelta = timedelta(days=100)
+    retry: timedelta = timedelta(seconds=60)
+
+    def end(self, start):
+        """The last instant of a window that begins at `start`."""
+        return start + min(self.max_time, LATEST - start)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The instants to make runs for, and when the deployment is to be looked at again (None: never)."""
+
+    instants: list
+    due: datetime | None
+
+
+def plan(schedule, now, policy):
+    """The `Plan` for a top-up of `schedule` at `now`."""
+    end = policy.end(now)
+    instants = list(schedule.occurrences(now, end, policy.max_runs))
+    if len(instants) == policy.max_runs:
+        # again when a tenth of them is used up: few writes at a time, but not one transaction for every run that starts
+        return Plan(instants, instants[policy.max_runs // 10])
+    following = next(iter(schedule.occurrences(end + timedelta(microseconds=1), LATEST, 1)), None)
+    return Plan(instants, following and max(following - policy.max_time, now + timedelta(microseconds=1)))
+
+
+class Scheduling:
+    """Makes and removes the runs of schedules."""
+
+    def __init__(self, session, clock, policy):
+        self.clock = clock
+        self.policy = policy
+        self.deployments = Deployments(session, clock)
+        self.flow_runs = FlowRuns(session, clock)
+
+    def top_up(self, rows):
+        """Make the runs that the locked deployments `rows` lack, and note when each is due again. Returns (runs made, failures).
+
+        A deployment whose schedule fails gets no runs and is tried again later, each time twice as late; the others are not affected.
+        """
+        now = self.clock()
+        planned, outcomes, failures = [], [], 0
+        for row in rows:
+            try:
+                result = plan(schedules.parse(row.schedule), now, self.policy)
+            except InvalidSchedule as error:
+                failures += 1
+                log.warning("the schedule of deployment %s failed: %s", row.id, error, extra={"deployment_id": str(row.id)})
+                wait = min(self.policy.retry * 2 ** min(row.schedule_failures, 20), LONGEST_RETRY)
+                outcomes.append(_outcome(row, now + wait, str(error), row.schedule_failures + 1))
+            else:
+                planned.append((row, result.instants))
+                outcomes.append(_outcome(row, result.due, None, 0))
+        created = self._insert(planned)
+        self.deployments.record_top_ups(outcomes)
+        return created, failures
+
+    def fill(self, row, start, end, max_runs):
+        """Make the runs of the locked deployment `row` in [start, end], at most `max_runs`. Returns a report: a mapping of
+
+        `due` (instants in the window), `created` and `existing` (runs), `truncated` (whether the window holds more than `max_runs`)
+        and `reason` (why nothing is due, or None).
+        """
+        if row.schedule is None or not row.is_schedule_active:
+            reason = "The deployment has no schedule." if row.schedule is None else "The deployment's schedule is inactive."
+            return {"due": 0, "created": 0, "existing": 0, "truncated": False, "reason": reason}
+        found = list(schedules.parse(row.schedule).occurrences(start, end, max_runs + 1))
+        instants = found[:max_runs]
+        created = self._insert([(row, instants)])
+        return {
+            "due": len(instants),
+            "created": created,
+            "existing": len(instants) - created,
+            "truncated": len(found) > max_runs,
+            "reason": None if instants else "The schedule has no occurrence in the window.",
+        }
+
+    def remove(self, row):
+        """Delete the runs that the schedule of the locked deployment `row` made and that have not been started."""
+        self.flow_runs.delete_scheduled(row.id, auto_scheduled_only=True)
+
+    def _insert(self, planned):
+        owners = [
+            {"id": row.id, "flow_id": row.flow_id, "parameters": row.parameters, "tags": [AUTO_SCHEDULED_TAG, *row.tags]}
+            | {"flow_runner_type": row.flow_runner_type, "flow_runner_config": row.flow_runner_config}
+            for row, instants in planned
+            if instants
+        ]
+        runs = [
+            {"id": new_id(), "state_id": new_id(), "deployment_id": row.id, "name": random_name(), "instant": instant}
+            | {"key": f"scheduled {row.id} {instant.isoformat()}"}
+            for row, instants in planned
+            for instant in instants
+        ]
+        return self.flow_runs.insert_scheduled(owners, runs) if runs else 0
+
+
+def _outcome(row, due, error, failures):
+    return {"id": row.id, "top_up_due": due, "schedule_error": error, "schedule_failures": failures}
