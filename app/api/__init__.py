@@ -1,9 +1,7 @@
 """The REST API: blueprints, error handling, the API document and Swagger UI."""
 
-from flask_swagger_ui import get_swaggerui_blueprint
-
-from app.api import deployments, flow_runs, flows, problems, requests, root, task_runs
-from app.api.blueprint import Api
+from app.api import deployments, docs, flow_runs, flows, problems, requests, root, task_runs
+from app.api.document import Api
 from app.api.logging import log_requests
 from app.schemas.answers import ScheduleReport
 
@@ -19,27 +17,34 @@ BLUEPRINTS = (
 DESCRIPTION = """
 A deployments and scheduling server for data teams, speaking the deployments API of Prefect Orion 2.0.
 
-Begin with **POST /api/flows/**, copy the `id` of the answer into the `flow_id` of **POST /api/deployments/**, and look at the runs with
-**POST /api/flow_runs/filter**. Instants are ISO 8601 with an offset, durations are seconds. Errors are problem documents (RFC 9457).
+**To begin:** create a flow (`POST /api/flows/`), then a deployment of it with a schedule (`POST /api/deployments/`), and look at its next
+runs (`POST /api/flow_runs/filter`). In Swagger UI each example works as it is when you press *Execute*: an id of zeros stands for the flow,
+deployment, flow run or task run that this browser tab made last, and is filled in as the request leaves; *Curl* shows what was sent.
+
+**Values:** instants are ISO 8601 with an offset (without one, UTC is meant) in the years 1970 to 2200, and are answered in UTC. Durations
+are numbers of seconds. A field that is not known is refused. The body of a list or count route may be left out.
+
+**Errors** are problem documents (RFC 9457, `application/problem+json`). A failure of the server itself is one too, with status 500; its
+log has the reason under the answer's `X-Request-ID`.
 """
 
 
 def init_app(app, version):
     """Add the API to `app`. `version` is Mintaka's own."""
-    app.url_map.converters["id"] = requests.IdConverter
+    app.url_map.converters |= {"id": requests.IdConverter, "default": requests.TextConverter}
     app.config |= {
         "API_TITLE": "Mintaka",
         "API_VERSION": version,
-        "OPENAPI_VERSION": "3.0.3",
+        "OPENAPI_VERSION": "3.1.0",
         "OPENAPI_URL_PREFIX": "/api",
         "OPENAPI_JSON_PATH": "openapi.json",
     }
     app.before_request(requests.check)
     log_requests(app)
     problems.register(app)
-    api = Api(app, spec_kwargs={"info": {"description": DESCRIPTION.strip()}})
+    about = {"info": {"description": DESCRIPTION.strip()}, "servers": [{"url": "/", "description": "This server"}]}
+    api = Api(app, spec_kwargs=about)
     api.register_converter(requests.IdConverter, lambda converter: {"type": "string", "format": "uuid"})
     api.spec.components.schema("ScheduleReport", schema=ScheduleReport)
-    for blueprint in BLUEPRINTS:
-        api.register_blueprint(blueprint)
-    app.register_blueprint(get_swaggerui_blueprint("/api/docs", "/api/openapi.json", config={"app_name": "Mintaka"}))
+    api.register_blueprints(BLUEPRINTS, app.extensions["mintaka"].settings.bounds)
+    app.register_blueprint(docs.blueprint)

@@ -1,19 +1,15 @@
 """The blueprint every resource is built on: one transaction around a view, its result as JSON, and both in the API document."""
 
 from functools import wraps
-from http import HTTPStatus
 
 import orjson
 from flask import Response, current_app
-from flask_smorest import Api as SmorestApi
 from flask_smorest import Blueprint as SmorestBlueprint
 
+from app.api import document
 from app.api.requests import BodyParser
 from app.db.session import in_transaction
 from app.domain import bounds
-from app.schemas.answers import Problem
-
-PROBLEM = "application/problem+json"
 
 
 def services():
@@ -31,7 +27,7 @@ def json_response(value, status=200, headers=None):
 def page(body):
     """`limit` and `offset` of a list request."""
     limit = body.get("limit")
-    return (bounds.in_force().page_size if limit is None else limit), body.get("offset", 0)
+    return (bounds.in_force().page_size if limit is None else limit), body.get("offset") or 0
 
 
 class Blueprint(SmorestBlueprint):
@@ -39,11 +35,25 @@ class Blueprint(SmorestBlueprint):
 
     ARGUMENTS_PARSER = BodyParser()
 
-    def answers(self, status, schema=None, *, also=(), errors=(), description=None, example=None, read_only=False, transaction=True):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._prepare_doc_cbks.append(self._prepare_operation_doc)
+
+    def add_url_rule(self, rule, endpoint=None, view_func=None, *, parameters=None, **options):
+        """Add the route, and describe the parameters in its path."""
+        described = document.path_parameters(rule, self.name.removesuffix("s").lower())
+        super().add_url_rule(rule, endpoint, view_func, parameters=[*described, *(parameters or ())], **options)
+
+    @staticmethod
+    def _prepare_operation_doc(doc, doc_info, *, method, **kwargs):
+        return document.operation(doc, doc_info["view"], method, doc_info["errors"])
+
+    def answers(self, status, schema=None, *, also=(), errors=(), headers=None, description=None, read_only=False, transaction=True):
         """Decorate a view that returns a value, or a value and a status, or those and headers.
 
         The view runs in one transaction, which its return commits. `schema` documents the value (nothing walks through it); `also` are
-        further statuses with the same schema, as {status: description}; `errors` the statuses of errors besides 400 and 5xx.
+        further statuses with the same schema, as {status: description}; `errors` the statuses of errors besides those that follow from the
+        method, the body and the transaction; `headers` those of the answer in OpenAPI's terms.
         """
 
         def decorate(view):
@@ -55,28 +65,11 @@ class Blueprint(SmorestBlueprint):
                     result = view(*args, **kwargs)
                 return json_response(*result) if isinstance(result, tuple) else json_response(result, status)
 
-            decorated = self.response(status, schema, description=description, example=example)(answer)
+            decorated = self.response(status, schema, description=description, headers=headers)(answer)
+            decorated._apidoc |= {"view": view.__name__, "errors": {*errors, 503} if transaction else {*errors}}
             documented = decorated._apidoc["response"]["responses"]
             for other, meaning in dict(also).items():
                 documented[other] = [documented[status][0] | {"description": meaning}]
-            for error in {400, *errors}:
-                documented.setdefault(error, []).append(HTTPStatus(error).name)
             return decorated
 
         return decorate
-
-
-class Api(SmorestApi):
-    """The API document. Errors are left to `app.api.problems`."""
-
-    ERROR_SCHEMA = Problem
-
-    def _register_error_handlers(self):
-        """None: one table has them all."""
-
-    def _register_responses(self):
-        for status in HTTPStatus:
-            if status >= 400:
-                content = {PROBLEM: {"schema": Problem}}
-                self.spec.components.response(status.name, {"description": status.phrase, "content": content}, lazy=True)
-        self.spec.components.response("DEFAULT_ERROR", {"description": "An error", "content": {PROBLEM: {"schema": Problem}}}, lazy=True)

@@ -1,8 +1,7 @@
 """Deployments: the ten routes of the contract's section 2."""
 
-from flask import request
-
 from app.api.blueprint import Blueprint, page, services
+from app.api.requests import prefers
 from app.db.session import get_session
 from app.repositories.deployments import Deployments
 from app.schemas import answers, examples
@@ -24,7 +23,7 @@ def deployments():
 
 
 @blueprint.post("/")
-@blueprint.arguments(DeploymentCreate, example=examples.DEPLOYMENT)
+@blueprint.arguments(DeploymentCreate, examples=examples.DEPLOYMENTS)
 @blueprint.answers(201, answers.Deployment, also={200: "Updated"}, errors=(409,), description="Created")
 def create_deployment(body):
     """Create or update a deployment.
@@ -112,7 +111,7 @@ def set_schedule_inactive(id):
 @blueprint.post("/<id:id>/schedule")
 @blueprint.doc(parameters=[answers.PREFER])
 @blueprint.arguments(ScheduleRuns, required=False, example=examples.SCHEDULE_WINDOW)
-@blueprint.answers(200, answers.SCHEDULED, errors=(404,))
+@blueprint.answers(200, answers.SCHEDULED, errors=(404,), headers=answers.PREFERENCE_APPLIED)
 def schedule_deployment(body, id):
     """Schedule runs in a window.
 
@@ -120,7 +119,7 @@ def schedule_deployment(body, id):
     gets none. With `Prefer: return=representation` the answer says what was done; without it, it is null.
     """
     report = deployments().schedule(id, body.get("start_time"), body.get("end_time"), body.get("max_runs"))
-    if "return=representation" in request.headers.get("Prefer", "").replace(" ", "").lower().split(","):
+    if prefers("return=representation"):
         return report, 200, {"Preference-Applied": "return=representation"}
     return None
 

@@ -40,7 +40,7 @@ def read_flow_run(id):
 
 
 @blueprint.patch("/<id:id>")
-@blueprint.arguments(FlowRunUpdate, example=examples.FLOW_RUN_UPDATE)
+@blueprint.arguments(FlowRunUpdate, required=False, example=examples.FLOW_RUN_UPDATE)
 @blueprint.answers(204, errors=(404,))
 def update_flow_run(body, id):
     """Change a flow run.
@@ -52,7 +52,7 @@ def update_flow_run(body, id):
 
 
 @blueprint.post("/filter")
-@blueprint.arguments(FlowRunPage, required=False, example=examples.FLOW_RUN_FILTER)
+@blueprint.arguments(FlowRunPage, required=False, examples=examples.FLOW_RUN_FILTERS)
 @blueprint.answers(200, answers.FlowRun(many=True), read_only=True)
 def read_flow_runs(body):
     """List flow runs.

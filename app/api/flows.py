@@ -49,7 +49,7 @@ def read_flow_by_name(name):
 
 
 @blueprint.patch("/<id:id>")
-@blueprint.arguments(FlowUpdate, example=examples.FLOW_UPDATE)
+@blueprint.arguments(FlowUpdate, required=False, example=examples.FLOW_UPDATE)
 @blueprint.answers(204, errors=(404,))
 def update_flow(body, id):
     """Change a flow's tags.

@@ -25,6 +25,10 @@ DETAILS = {
     413: "The body is too large.",
 }
 
+# What a client sent decides how much there is to say; this decides how much is said
+MOST_ITEMS = 100
+LONGEST_STEP = 80
+
 KINDS = {MISSING: "missing", NULL: "null", UNKNOWN: "unknown_field"}
 
 
@@ -43,10 +47,10 @@ def item(loc, message, kind="invalid"):
 
 
 def invalid(items):
-    """The 422 response for `items`; its `detail` says the first few of them."""
+    """The 422 response for `items`, the first MOST_ITEMS of them; its `detail` says the first few."""
     said = [f"{'.'.join(str(step) for step in entry['loc'][1:]) or entry['loc'][0]}: {entry['msg']}" for entry in items[:3]]
     more = f" (and {len(items) - 3} more)" if len(items) > 3 else ""
-    return problem(422, " ".join(said) + more, items)
+    return problem(422, " ".join(said) + more, items[:MOST_ITEMS])
 
 
 def flatten(messages, loc):
@@ -54,7 +58,8 @@ def flatten(messages, loc):
     if isinstance(messages, dict):
         for key, below in messages.items():
             # what marshmallow says of an object as a whole it says under this name
-            yield from flatten(below, loc if key == marshmallow.exceptions.SCHEMA else (*loc, key))
+            step = key[:LONGEST_STEP] if isinstance(key, str) else key
+            yield from flatten(below, loc if key == marshmallow.exceptions.SCHEMA else (*loc, step))
     elif isinstance(messages, list):
         for message in messages:
             yield from flatten(message, loc)

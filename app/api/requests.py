@@ -8,7 +8,7 @@ import marshmallow
 from flask import abort, current_app, g, request
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import UnprocessableEntity
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, UnicodeConverter
 
 from app.api.problems import item
 from app.domain import bounds, json
@@ -23,7 +23,8 @@ class IdConverter(BaseConverter):
     """A UUID in a path. One that is malformed is 422, not the 404 of a path that does not exist."""
 
     part_isolating = True
-    regex = r"[^/]+"
+    # or the wrong method on a list route would look like the right one on a malformed id
+    regex = r"(?!(?:filter|count)\Z)[^/]+"
 
     def to_python(self, value):
         """The UUID."""
@@ -35,18 +36,37 @@ class IdConverter(BaseConverter):
             raise error from None
 
 
+class TextConverter(UnicodeConverter):
+    """Text in a path. NUL, which no stored text holds and PostgreSQL refuses to look for, becomes what bytes that are no text become."""
+
+    def to_python(self, value):
+        """The text."""
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 class BodyParser(FlaskParser):
     """Reads JSON bodies by our rules (`app.domain.json`), and leaves errors to the error handlers."""
 
     def load_json(self, req, schema):
         """The body as a value. None at all, or null, equals `{}`."""
+        most = bounds.in_force().body_bytes
+        # a body of unknown length is cut off at the limit: one byte more shows that it is too long
+        req.max_content_length = most + 1
         body = req.get_data(cache=False)
+        if len(body) > most:
+            abort(413)
         value = json.loads(body, bounds.in_force().json_depth) if body.strip() else None
         return {} if value is None else value
 
     def handle_error(self, error, req, schema, *, error_status_code, error_headers):
         """Raise the error as marshmallow knows it, without webargs' name for the location."""
         raise marshmallow.ValidationError(error.messages.get("json", error.messages)) from None
+
+
+def prefers(preference):
+    """Whether the request's Prefer header (RFC 7240) holds `preference`, such as `return=representation`."""
+    asked = (one.partition(";")[0] for one in request.headers.get("Prefer", "").split(","))
+    return preference in (one.replace('"', "").replace(" ", "").lower() for one in asked)
 
 
 def check():
@@ -57,6 +77,9 @@ def check():
     bounds.enforce(settings.bounds)
     if request.routing_exception is not None:
         return
+    if (request.content_length or 0) > settings.max_body_bytes:
+        # most views would find out when they read it, but some read no body
+        abort(413)
     _check_api_version()
     if request.method not in SAFE_METHODS:
         _check_origin(settings.allowed_origins)

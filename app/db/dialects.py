@@ -3,10 +3,11 @@
 import json
 import random
 import sqlite3
+import time
 import uuid
 
 import orjson
-from sqlalchemy import JSON, DateTime, Text, and_, cast, column, event, exists, func, literal, make_url, select, type_coerce
+from sqlalchemy import JSON, DateTime, Text, Uuid, cast, column, event, exists, func, literal, make_url, not_, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.types import TypeDecorator
@@ -18,6 +19,9 @@ DRIVERS = {"postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2
 # SQLSTATE classes, from appendix A of the PostgreSQL manual
 TRANSIENT = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 BUSY = {"55P03", "57014", "53300", "57P01", "57P02", "57P03"}  # lock and statement timeouts, too many connections, shutdown
+
+# Seconds between two looks at SQLite's write lock: at least, at most
+SQLITE_LOOKS = (0.001, 0.005)
 
 
 def database_url(text):
@@ -62,8 +66,8 @@ def is_sqlite(bind):
     return bind.dialect.name == "sqlite"
 
 
-def prepare(engine):
-    """Attach what every connection of `engine` needs."""
+def prepare(engine, lock_timeout):
+    """Attach what every connection of `engine` needs. `lock_timeout` is how many seconds SQLite's write lock is waited for."""
     if not is_sqlite(engine):
         return
 
@@ -74,13 +78,44 @@ def prepare(engine):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
         # SQLite's own knows ASCII alone, and would make like_ find less here than on PostgreSQL
-        connection.create_function("lower", 1, lambda text: text.lower() if isinstance(text, str) else text, deterministic=True)
+        connection.create_function("lower", 1, _lower, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection):
-        # a deferred transaction that turns into a writer fails at once when another has written since it began
-        read_only = connection.get_execution_options().get("read_only")
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        if connection.get_execution_options().get("read_only"):
+            connection.exec_driver_sql("BEGIN")
+        else:
+            _begin_write(connection, lock_timeout)
+
+
+def _begin_write(connection, patience):
+    """Take SQLite's write lock, waiting up to `patience` seconds for it.
+
+    IMMEDIATE: a deferred transaction that turns into a writer fails at once when another has written since it began. The wait is ours:
+    SQLite's own looks ten times a second in the end, between which a busy writer lets go and takes the lock again many times.
+    """
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=0")
+    deadline = time.monotonic() + patience
+    try:
+        while True:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    break
+            time.sleep(random.uniform(*SQLITE_LOOKS))
+        # once more, for SQLAlchemy to make its own error of it
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={round(patience * 1000)}")
+        cursor.close()
+
+
+def turn_taking(engine):
+    """Seconds that a process leaves between write transactions in a row, for others to get theirs in. PostgreSQL's locks have queues."""
+    return 2 * SQLITE_LOOKS[1] if is_sqlite(engine) else 0.0
 
 
 def advisory_lock(connection, number):
@@ -141,17 +176,34 @@ def _as_is(text):
     return text
 
 
+def _lower(text):
+    if not isinstance(text, str):
+        return text
+    # each character on its own, as PostgreSQL does: str.lower() turns a sigma at the end of a word into another letter than one within
+    return text.lower() if text.isascii() else "".join(character.lower()[0] for character in text)
+
+
 def insert(session, table):
     """An INSERT for the database of `session` that has `on_conflict_do_nothing`."""
     return (sqlite if is_sqlite(session.get_bind()) else postgresql).insert(table)
 
 
+def contains_text(session, text_column, text):
+    """The condition that a text column contains `text`, in upper or lower case."""
+    if is_sqlite(session.get_bind()):
+        # its LIKE fails on a pattern of more than 50,000 bytes
+        return func.instr(func.lower(text_column), func.lower(text)) > 0
+    return text_column.icontains(text, autoescape=True)
+
+
 def array_contains_all(session, json_column, values):
     """The condition that a JSON array column holds every one of `values`."""
     if is_sqlite(session.get_bind()):
-        element = func.json_each(json_column).table_valued("value")
-        # json_each of a column is correlated with the row; one EXISTS a value
-        return and_(*(exists(select(1).select_from(element).where(element.c.value == value)) for value in dict.fromkeys(values)))
+        wanted = func.json_each(literal(dump_json(values), Text)).table_valued("value")
+        # json_each of a column is correlated with the row
+        held = func.json_each(json_column).table_valued("value")
+        # one condition however many values: SQLite refuses expressions deeper than 1,000
+        return not_(exists(select(1).select_from(wanted).where(wanted.c.value.not_in(select(held.c.value)))))
     return type_coerce(json_column, postgresql.JSONB).contains(cast(literal(dump_json(values), Text), postgresql.JSONB))
 
 
@@ -167,20 +219,29 @@ def rows_of(session, rows, **types):
 
     `types` names the members that become columns, and their SQL types. The clause is named `given`.
     """
-    sqlite_values = is_sqlite(session.get_bind())
-    text = json.dumps(rows, ensure_ascii=False, allow_nan=False, default=_sqlite_form if sqlite_values else str)
-    if sqlite_values:
-        element = func.json_each(literal(text, Text)).table_valued("value", name="element")
-        members = (type_coerce(func.json_extract(element.c.value, f"$.{member}"), kind).label(member) for member, kind in types.items())
+    if is_sqlite(session.get_bind()):
+        element = func.json_each(literal(_dump_rows(rows, _sqlite_form), Text)).table_valued("value", name="element")
+        members = (_sqlite_member(func.json_extract(element.c.value, f"$.{member}"), kind).label(member) for member, kind in types.items())
         return select(*members).subquery("given")
-    source = func.jsonb_to_recordset(cast(literal(text, Text), postgresql.JSONB))
+    source = func.jsonb_to_recordset(cast(literal(_dump_rows(rows, str), Text), postgresql.JSONB))
     return source.table_valued(*(column(member, kind) for member, kind in types.items()), name="given").render_derived(with_types=True)
 
 
+def _dump_rows(rows, form):
+    # `form` writes what JSON has no form for; orjson, which is many times faster, writes UUIDs in its own way
+    try:
+        return orjson.dumps(rows, form, orjson.OPT_PASSTHROUGH_DATETIME).decode()
+    except orjson.JSONEncodeError:  # a whole number over 64 bits
+        return json.dumps(rows, ensure_ascii=False, allow_nan=False, default=form)
+
+
 def _sqlite_form(value):
-    if isinstance(value, uuid.UUID):
-        return value.hex
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return str(value) if isinstance(value, uuid.UUID) else value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def _sqlite_member(value, kind):
+    # SQLAlchemy's form of a UUID in SQLite is its 32 digits
+    return type_coerce(func.replace(value, "-", "") if kind is Uuid else value, kind)
 
 
 def failure(error):
@@ -193,7 +254,7 @@ def failure(error):
     if error.connection_invalidated or code in TRANSIENT:
         return "retry"
     if isinstance(error.orig, sqlite3.Error):
-        return "busy" if "locked" in str(error.orig) else None
+        return "busy" if any(words in str(error.orig) for words in ("locked", "unable to open")) else None
     # psycopg2 gives no code when no connection came about
     unreachable = isinstance(error, OperationalError) and code is None
     return "busy" if code in BUSY or unreachable else None

@@ -62,7 +62,7 @@ def _belongs_to(connection):
     def include(thing, name, kind, reflected, _compare_to):
         if kind == "index" and not reflected and sqlite:
             # a GIN index is PostgreSQL's alone
-            return "postgresql_using" not in thing.kwargs
+            return not thing.kwargs.get("postgresql_using")
         return name != "alembic_version"
 
     return include

@@ -33,7 +33,6 @@ class Base(DeclarativeBase):
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
             "fk": "fk_%(table_name)s_%(column_0_name)s",
             "pk": "pk_%(table_name)s",
         }
@@ -123,7 +122,7 @@ class Run(Tagged, Updated):
         started = text("start_time IS NOT NULL")
         scheduled = text("state_type = 'SCHEDULED'")
         return (
-            CheckConstraint(f"state_type IN ({STATE_TYPES})", name="state_type"),
+            CheckConstraint(f"state_type IN ({STATE_TYPES})", name=f"ck_{table}_state_type"),
             Index(None, "name"),
             Index(None, "state_type", "state_name"),
             Index(None, "state_name"),
@@ -202,7 +201,7 @@ class FlowRunState(RunState, Base):
     """The history of flow runs."""
 
     __tablename__ = "flow_run_state"
-    __table_args__ = (CheckConstraint(f"type IN ({STATE_TYPES})", name="type"), Index(None, "flow_run_id", "timestamp"))
+    __table_args__ = (CheckConstraint(f"type IN ({STATE_TYPES})", name="ck_flow_run_state_type"), Index(None, "flow_run_id", "timestamp"))
 
     flow_run_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("flow_run.id", ondelete="CASCADE"))
 
@@ -211,6 +210,6 @@ class TaskRunState(RunState, Base):
     """The history of task runs."""
 
     __tablename__ = "task_run_state"
-    __table_args__ = (CheckConstraint(f"type IN ({STATE_TYPES})", name="type"), Index(None, "task_run_id", "timestamp"))
+    __table_args__ = (CheckConstraint(f"type IN ({STATE_TYPES})", name="ck_task_run_state_type"), Index(None, "task_run_id", "timestamp"))
 
     task_run_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("task_run.id", ondelete="CASCADE"))

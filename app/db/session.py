@@ -30,7 +30,7 @@ class Database:
             if self._engines is not None:
                 self._engines[0].dispose(close=False)
             engine = create_engine(self.url, **dialects.engine_arguments(self.url, self._settings))
-            dialects.prepare(engine)
+            dialects.prepare(engine, self._settings.database_lock_timeout)
             self._engines = (engine, engine.execution_options(**dialects.read_only_options(engine)))
             self._pid = os.getpid()
         return self._engines[read_only]
@@ -64,6 +64,10 @@ class Database:
                     raise Unavailable("the database is too busy or does not answer") from error
                 else:
                     raise
+
+    def take_turns(self):
+        """Let other writers in, where they would find no gap between this process's transactions."""
+        time.sleep(dialects.turn_taking(self.engine()))
 
     def dispose(self):
         """Close this process's connections."""

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from decimal import Decimal
 
 from app.errors import InvalidField
 
@@ -20,18 +21,19 @@ def loads(body, max_depth):
     """The value of `body`, UTF-8 text of one JSON document.
 
     Refused with InvalidField: text that is not JSON, NaN and infinities, NUL and lone surrogates in strings and keys (PostgreSQL stores
-    neither), and nesting deeper than `max_depth`.
+    neither), and lists and objects nested deeper than `max_depth`.
     """
     try:
-        value = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+        # from bytes, json.loads takes other encodings too, and surrogates as they are
+        value = json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_number)
     except UnicodeDecodeError:
         raise InvalidField("", "The body is not UTF-8 text.", kind="invalid_json") from None
     except RecursionError:
         raise _too_deep(max_depth) from None
     except json.JSONDecodeError as error:
         raise InvalidField("", f"The body is not JSON: {error.msg} at character {error.pos}.", kind="invalid_json") from None
-    except ValueError as error:
-        raise InvalidField("", f"The body is not JSON: {error}.", kind="invalid_json") from None
+    except ValueError:
+        raise InvalidField("", "The body holds a whole number of too many digits.", kind="invalid_json") from None
     # a document with fewer brackets than the limit cannot be nested deeper
     if _ESCAPE in body or body.count(b"[") + body.count(b"{") > max_depth:
         _check(value, max_depth)
@@ -39,22 +41,26 @@ def loads(body, max_depth):
 
 
 def _refuse_constant(name):
-    raise ValueError(f"{name} is not a JSON number")
+    raise InvalidField("", f"The body is not JSON: {name} is not a number there.", kind="invalid_json")
 
 
-def _finite(text):
+def _number(text):
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"the number {text[:40]} is too large")
-    return number
+        raise InvalidField("", "The body holds a number that is too large.", kind="invalid_json")
+    # PostgreSQL keeps decimals, and answers neither an exponent nor a negative zero: what is stored must be the same as what was asked
+    if number == 0:
+        return 0.0
+    written = repr(number)
+    return int(Decimal(written)) if "e+" in written else number
 
 
 def _check(value, max_depth):
     level, depth = [value], 0
     while level:
-        depth += 1
-        if depth > max_depth + 1:
+        if depth == max_depth and any(isinstance(item, list | dict) for item in level):
             raise _too_deep(max_depth)
+        depth += 1
         below = []
         for item in level:
             if isinstance(item, str):

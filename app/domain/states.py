@@ -51,12 +51,13 @@ class State:
 def new_state(type, now, *, name=None, message=None, data=None, state_details=None):
     """The `State` a client asks for: named after its type unless named, and due now if SCHEDULED without a `scheduled_time`.
 
-    `state_details` maps some of NO_DETAILS to values; its instants are aware datetimes.
+    `state_details` maps some of NO_DETAILS to values: ids as UUIDs or text, instants as aware datetimes.
     """
     details = NO_DETAILS | (state_details or {})
     scheduled_time = details["scheduled_time"]
     if type == StateType.SCHEDULED and scheduled_time is None:
         scheduled_time = now
+    details |= {name: str(details[name]) for name in ("flow_run_id", "task_run_id", "child_flow_run_id") if details[name] is not None}
     details |= {
         "scheduled_time": scheduled_time and isoformat(scheduled_time),
         "cache_expiration": details["cache_expiration"] and isoformat(details["cache_expiration"]),
@@ -87,6 +88,8 @@ class RunTimes:
 def enter(times, previous, state):
     """The `RunTimes` of a run that leaves `previous` (a `State`, or None for its first) and enters `state`."""
     running = state.type == StateType.RUNNING
+    # a state of another type may carry the time too, and means nothing by it
+    due = state.scheduled_time if state.type == StateType.SCHEDULED else None
     start_time = times.start_time or (state.timestamp if running else None)
     end_time = times.end_time if state.is_terminal else None
     if state.is_terminal and start_time is not None and end_time is None:
@@ -98,8 +101,8 @@ def enter(times, previous, state):
     return RunTimes(
         run_count=times.run_count + running,
         total_run_time=times.total_run_time + elapsed,
-        expected_start_time=times.expected_start_time or state.scheduled_time or state.timestamp,
-        next_scheduled_start_time=state.scheduled_time if state.type == StateType.SCHEDULED else None,
+        expected_start_time=times.expected_start_time or due or state.timestamp,
+        next_scheduled_start_time=due,
         start_time=start_time,
         end_time=end_time,
     )

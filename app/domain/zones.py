@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 # Files of a zone database that are not zones: this machine's own setting, and the placeholder for a machine that has none.
 _NOT_ZONES = frozenset({"localtime", "posixrules", "Factory"})
 
-# No zone has shifted its clocks and back within this time since 1970 (Brazil in October 2000 took seven days, the fastest so far), so
-# equal offsets at both ends of a step mean no shift inside it. A test reads the zone files to hold this.
-_STEP = timedelta(days=3)
+# No zone has shifted its clocks and back within this time since 1970 (a week in Brazil, October 2000, was the shortest), so equal
+# offsets at both ends of a step mean no shift inside it. A test reads the zone files to hold this.
+_STEP = timedelta(days=6)
 _SECOND = timedelta(seconds=1)
 
 
@@ -62,24 +62,26 @@ def to_utc(local, tz):
     return local.replace(tzinfo=tz, fold=0).astimezone(UTC).replace(tzinfo=None)
 
 
-def _shifts_between(tz, low, high):
-    before, after = offset_at(tz, low), offset_at(tz, high)
+def _shifts_between(tz, low, before, high, after):
+    """Yield the shifts in (low, high], given the offsets at both."""
     if before == after:
         return
     if high - low <= _SECOND:
         yield Shift(high, before, after)
         return
     middle = low + (high - low) // (2 * _SECOND) * _SECOND
-    yield from _shifts_between(tz, low, middle)
-    yield from _shifts_between(tz, middle, high)
+    offset = offset_at(tz, middle)
+    yield from _shifts_between(tz, low, before, middle, offset)
+    yield from _shifts_between(tz, middle, offset, high, after)
 
 
 @lru_cache(maxsize=4096)
 def shifts(tz, year):
     """Every shift of the zone after the first second of this UTC year, up to and with the first second of the next, in order."""
     start, end = datetime(year, 1, 1), datetime(year + 1, 1, 1)
-    steps = [start + n * _STEP for n in range(-(-(end - start) // _STEP))]
-    return tuple(shift for low, high in pairwise([*steps, end]) for shift in _shifts_between(tz, low, high))
+    moments = [*(start + n * _STEP for n in range(-((start - end) // _STEP))), end]
+    known = [(moment, offset_at(tz, moment)) for moment in moments]
+    return tuple(shift for low, high in pairwise(known) for shift in _shifts_between(tz, *low, *high))
 
 
 def shifts_from(tz, start, end):

@@ -70,19 +70,22 @@ class Deployments(Repository):
         return row
 
     def insert(self, values):
-        """The new whole row, or None when the flow has a deployment of that name already."""
+        """The document of a new row, or None when the flow has a deployment of that name already."""
         now = self.clock()
         statement = (
             insert(self.session, DEPLOYMENT)
             .values({"id": new_id(), "created": now, "updated": now} | values)
             .on_conflict_do_nothing(index_elements=[DEPLOYMENT.c.flow_id, DEPLOYMENT.c.name])
-            .returning(*DEPLOYMENT.c)
+            .returning(*COLUMNS)
         )
-        return self.session.execute(statement).one_or_none()
+        row = self.session.execute(statement).one_or_none()
+        return row and self.document(row, now)
 
     def update(self, id, changes):
-        """Set the columns in `changes`, and when they changed."""
-        self.session.execute(update(DEPLOYMENT).where(DEPLOYMENT.c.id == id).values({"updated": self.clock()} | changes))
+        """Set the columns in `changes`, and when they changed. Returns the row's document."""
+        now = self.clock()
+        statement = update(DEPLOYMENT).where(DEPLOYMENT.c.id == id).values({"updated": now} | changes).returning(*COLUMNS)
+        return self.document(self.session.execute(statement).one(), now)
 
     def claim_due(self, now, limit):
         """Whole rows of up to `limit` deployments due for a top-up at `now`, longest due first, locked; those that others hold are passed over."""

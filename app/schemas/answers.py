@@ -3,8 +3,7 @@
 from marshmallow import Schema, fields
 
 from app.domain.states import StateType
-
-STATE_TYPE = {"enum": [*StateType]}
+from app.schemas.base import Choice, Object, Schedule
 
 
 def _instant(**kwargs):
@@ -37,7 +36,7 @@ class FlowRunnerAnswer(Schema):
     """What runs a flow; both members are null when none was set."""
 
     type = fields.String(required=True, allow_none=True)
-    config = fields.Dict(required=True, allow_none=True)
+    config = Object(required=True, allow_none=True)
 
 
 class Deployment(Answer):
@@ -46,11 +45,16 @@ class Deployment(Answer):
     name = fields.String(required=True, metadata={"example": "nightly"})
     flow_id = fields.UUID(required=True)
     flow_data = fields.Nested(DataDocumentAnswer, required=True)
-    schedule = fields.Dict(
-        required=True, allow_none=True, metadata={"example": {"cron": "0 9 * * 1-5", "timezone": "Europe/Berlin", "day_or": True}}
+    schedule = Schedule(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "When it runs, with every default filled in; null: never by itself.",
+            "example": {"cron": "0 9 * * 1-5", "timezone": "Europe/Berlin", "day_or": True},
+        },
     )
     is_schedule_active = fields.Boolean(required=True)
-    parameters = fields.Dict(required=True)
+    parameters = Object(required=True)
     tags = fields.List(fields.String(), required=True)
     flow_runner = fields.Nested(FlowRunnerAnswer, required=True)
 
@@ -80,7 +84,7 @@ class State(Schema):
     """A state of a run."""
 
     id = fields.UUID(required=True)
-    type = fields.String(required=True, metadata=STATE_TYPE)
+    type = Choice(list(StateType), required=True)
     name = fields.String(required=True)
     timestamp = _instant(required=True)
     message = fields.String(required=True, allow_none=True)
@@ -94,7 +98,7 @@ class Run(Answer):
     name = fields.String(required=True, metadata={"example": "brave-otter"})
     tags = fields.List(fields.String(), required=True)
     state_id = fields.UUID(required=True, allow_none=True)
-    state_type = fields.String(required=True, allow_none=True, metadata=STATE_TYPE)
+    state_type = Choice(list(StateType), required=True, allow_none=True)
     state_name = fields.String(required=True, allow_none=True)
     run_count = fields.Integer(required=True)
     expected_start_time = _instant(required=True, allow_none=True)
@@ -113,11 +117,11 @@ class FlowRun(Run):
     flow_id = fields.UUID(required=True)
     deployment_id = fields.UUID(required=True, allow_none=True)
     flow_version = fields.String(required=True, allow_none=True)
-    parameters = fields.Dict(required=True)
+    parameters = Object(required=True)
     idempotency_key = fields.String(required=True, allow_none=True)
-    context = fields.Dict(required=True)
-    empirical_policy = fields.Dict(required=True)
-    empirical_config = fields.Dict(required=True)
+    context = Object(required=True)
+    empirical_policy = Object(required=True)
+    empirical_config = Object(required=True)
     parent_task_run_id = fields.UUID(required=True, allow_none=True)
     auto_scheduled = fields.Boolean(required=True)
     flow_runner = fields.Nested(FlowRunnerAnswer, required=True)
@@ -132,14 +136,18 @@ class TaskRun(Run):
     cache_key = fields.String(required=True, allow_none=True)
     cache_expiration = _instant(required=True, allow_none=True)
     task_version = fields.String(required=True, allow_none=True)
-    empirical_policy = fields.Dict(required=True)
-    task_inputs = fields.Dict(required=True)
+    empirical_policy = Object(required=True)
+    task_inputs = Object(required=True)
 
 
 class ErrorItem(Schema):
     """One thing that is wrong with a request."""
 
-    loc = fields.List(fields.Raw(), required=True, metadata={"description": "The path to the field, from `body`, `path` or `header`."})
+    loc = fields.List(
+        fields.Raw(metadata={"anyOf": [{"type": "string"}, {"type": "integer"}]}),
+        required=True,
+        metadata={"description": "The path to the field, from `body` or `path` on: names of members, places in lists.", "example": ["body", "name"]},
+    )
     msg = fields.String(required=True, metadata={"description": "What is wrong, and what is allowed."})
     type = fields.String(required=True)
 
@@ -155,14 +163,21 @@ class Problem(Schema):
 
 
 COUNT = {"type": "integer", "minimum": 0}
-NOTHING = {"enum": [None], "nullable": True, "description": "Always null."}
-SCHEDULED = {"nullable": True, "allOf": [{"$ref": "#/components/schemas/ScheduleReport"}]}
+NOTHING = {"type": "null", "description": "Always null."}
+SCHEDULED = {"anyOf": [{"$ref": "#/components/schemas/ScheduleReport"}, {"type": "null"}]}
 PREFER = {
     "in": "header",
     "name": "Prefer",
     "required": False,
-    "description": "`return=representation` asks for a report (RFC 7240).",
+    "description": "`return=representation` asks for a report (RFC 7240); without it the answer is null.",
     "schema": {"type": "string"},
+    "example": "return=representation",
+}
+PREFERENCE_APPLIED = {
+    "Preference-Applied": {
+        "description": "`return=representation` where the report was asked for.",
+        "schema": {"type": "string", "enum": ["return=representation"]},
+    }
 }
 
 TRUE = {"type": "boolean", "enum": [True]}

@@ -40,7 +40,6 @@ class Name(Text):
 
     def __init__(self, **kwargs):
         super().__init__(shortest=1, **kwargs)
-        self.metadata.setdefault("pattern", f"^[^{FORBIDDEN_IN_NAMES}]+$")
 
     def _deserialize(self, value, attr, data, **kwargs):
         name = super()._deserialize(value, attr, data, **kwargs)
@@ -65,8 +64,6 @@ class Whole(_Field):
     def __init__(self, lowest=0, highest=2**63 - 1, **kwargs):
         super().__init__(**kwargs)
         self.lowest, self.highest = lowest, highest
-        self.metadata.setdefault("minimum", lowest)
-        self.metadata.setdefault("maximum", highest() if callable(highest) else highest)
 
     def _deserialize(self, value, attr, data, **kwargs):
         if type(value) is not int:
@@ -78,16 +75,15 @@ class Whole(_Field):
 
 
 class Number(_Field):
-    """A number of at least `lowest`."""
+    """A number from `lowest` to `highest`."""
 
-    def __init__(self, lowest=0, **kwargs):
+    def __init__(self, lowest=0, highest=10**15, **kwargs):
         super().__init__(**kwargs)
-        self.lowest = lowest
-        self.metadata.setdefault("minimum", lowest)
+        self.lowest, self.highest = lowest, highest
 
     def _deserialize(self, value, attr, data, **kwargs):
-        if type(value) not in (int, float) or not self.lowest <= value <= 1e15:
-            raise ValidationError(f"Not a number of at least {self.lowest}.")
+        if type(value) not in (int, float) or not self.lowest <= value <= self.highest:
+            raise ValidationError(f"Not a number from {self.lowest} to {self.highest}.")
         return float(value)
 
 
@@ -99,6 +95,13 @@ class Id(_Field):
             return uuid.UUID(value)
         except (ValueError, AttributeError, TypeError):
             raise ValidationError("Not a UUID.") from None
+
+
+class IdText(Id):
+    """A UUID that is kept inside a JSON document, so that it stays text."""
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        return str(super()._deserialize(value, attr, data, **kwargs))
 
 
 class Instant(_Field):
@@ -128,7 +131,6 @@ class Choice(_Field):
     def __init__(self, choices, **kwargs):
         super().__init__(**kwargs)
         self.choices = list(choices)
-        self.metadata.setdefault("enum", self.choices)
 
     def _deserialize(self, value, attr, data, **kwargs):
         if not isinstance(value, str) or value not in self.choices:
@@ -214,9 +216,9 @@ class FlowRunner(Body):
 class StateDetails(Body):
     """What a state says besides its type, name and message."""
 
-    flow_run_id = Id(allow_none=True)
-    task_run_id = Id(allow_none=True)
-    child_flow_run_id = Id(allow_none=True)
+    flow_run_id = IdText(allow_none=True)
+    task_run_id = IdText(allow_none=True)
+    child_flow_run_id = IdText(allow_none=True)
     scheduled_time = Instant(allow_none=True, metadata={"description": "When a SCHEDULED run is to start; now if not given."})
     cache_key = Text(longest=None, allow_none=True)
     cache_expiration = Instant(allow_none=True)

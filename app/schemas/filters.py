@@ -81,7 +81,7 @@ class Page(Filters):
     """Criteria, and which part of what meets them."""
 
     limit = Whole(0, _page_size, allow_none=True, metadata={"description": "At most so many; the maximum if not given.", "example": 20})
-    offset = Whole(metadata={"description": "Pass over so many first.", "example": 0})
+    offset = Whole(allow_none=True, metadata={"description": "Pass over so many first.", "example": 0})
 
 
 def sorted_page(name, sorts):

@@ -6,10 +6,12 @@ from app.domain import bounds
 from app.schemas.base import (
     Body,
     Boolean,
+    Choice,
     DataDocument,
     FlowRunner,
     Id,
     IdempotencyKey,
+    IdText,
     Instant,
     Name,
     Number,
@@ -110,8 +112,8 @@ class TaskRunPolicy(Body):
 class TaskInput(Body):
     """Where one input of a task run comes from: another task run's result, a parameter of the flow, or a constant."""
 
-    input_type = Text(required=True, metadata={"enum": ["task_run", "parameter", "constant"], "example": "constant"})
-    id = Id(metadata={"description": "With `task_run`: which."})
+    input_type = Choice(["task_run", "parameter", "constant"], required=True, metadata={"example": "constant"})
+    id = IdText(metadata={"description": "With `task_run`: which."})
     name = Text(longest=None, metadata={"description": "With `parameter`: its name."})
     type = Text(longest=None, metadata={"description": "With `constant`: the name of its type.", "example": "int"})
 

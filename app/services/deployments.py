@@ -39,17 +39,14 @@ class DeploymentService:
         """
         values = {name: CLEARED.get(name) if value is None else value for name, value in flow_runner_columns(fields).items()}
         identity = (DEPLOYMENT.c.flow_id == values["flow_id"], DEPLOYMENT.c.name == values["name"])
-        row, created = self.deployments.lock(*identity), False
+        row = self.deployments.lock(*identity)
         while row is None:
-            row = self._insert(values)
-            created = row is not None
-            # the name was taken since the look-up, or freed since the insert: look again
-            row = row or self.deployments.lock(*identity)
-        if created:
-            self._apply_schedule(row)
-        else:
-            self._update(row, values)
-        return self.deployments.require(row.id), created
+            document = self._insert(values)
+            if document is not None:
+                return document, True
+            # the name was taken since the look-up; if it has been freed since, insert again
+            row = self.deployments.lock(*identity)
+        return self._update(row, values), False
 
     def activate(self, id):
         """Switch the schedule on and make its runs. Raises NotFound."""
@@ -87,7 +84,9 @@ class DeploymentService:
         Raises NotFound.
         """
         row = self.deployments.require_for_run(id)
-        runner = fields.get("flow_runner") or {"type": row.flow_runner_type, "config": row.flow_runner_config}
+        runner = fields.get("flow_runner")
+        if runner is None:
+            runner = {"type": row.flow_runner_type, "config": row.flow_runner_config}
         merged = {
             "flow_id": row.flow_id,
             "deployment_id": row.id,
@@ -100,17 +99,22 @@ class DeploymentService:
     def _insert(self, values):
         if values.get("flow_data") is None:
             raise InvalidField("flow_data", "A new deployment needs it.", kind="missing")
-        return self.deployments.insert(CREATED | values)
+        values = CREATED | values
+        document = self.deployments.insert(values)
+        if document is not None:
+            self._apply_schedule(SimpleNamespace(**values, id=document["id"], top_up_due=None, schedule_failures=0))
+        return document
 
     def _update(self, row, values):
         changes = {name: value for name, value in values.items() if name not in ("flow_id", "name")}
         changed = any(not same_json(changes[name], getattr(row, name)) for name in SHAPING if name in changes)
-        self.deployments.update(row.id, changes)
+        document = self.deployments.update(row.id, changes)
         if changed:
             self.scheduling.remove(row)
             self._apply_schedule(SimpleNamespace(**{**row._mapping, **changes}))
         elif row.top_up_due is not None and row.top_up_due <= self.clock():
             self.scheduling.top_up([row])
+        return document
 
     def _apply_schedule(self, row):
         if row.is_schedule_active and row.schedule is not None:

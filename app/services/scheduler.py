@@ -4,10 +4,14 @@ import logging
 import time
 from dataclasses import dataclass
 
+from app.errors import Unavailable
 from app.repositories.deployments import Deployments
 from app.services.scheduling import Scheduling
 
 log = logging.getLogger("mintaka.scheduler")
+
+# Runs made in one transaction: a client that wants to change one of its deployments waits for it, some two seconds for this many
+MOST_RUNS = 20_000
 
 
 @dataclass
@@ -31,7 +35,7 @@ class Scheduler:
         self.database = database
         self.clock = clock
         self.policy = policy
-        self.batch_size = batch_size
+        self.batch_size = max(1, min(batch_size, MOST_RUNS // policy.max_runs))
 
     def run_once(self, all_active=False, should_stop=lambda: False, progress=lambda report: None):
         """Top up every deployment that is due, or with `all_active` every one with an active schedule. Returns a PassReport.
@@ -44,6 +48,8 @@ class Scheduler:
         now = self.clock()
         last_id, more = None, True
         while more and not should_stop():
+            if report.deployments:
+                self.database.take_turns()
             last_id, more = self._batch(report, now, all_active, last_id)
             report.seconds = time.perf_counter() - began
             progress(report)
@@ -53,14 +59,19 @@ class Scheduler:
         return report
 
     def run(self, loop_seconds, wait, all_active=False):
-        """Make a pass every `loop_seconds` until `wait(seconds)` answers true. A pass that raises is logged and does not end the loop."""
+        """Make a pass every `loop_seconds` until `wait(seconds)` answers true; with `all_active`, the first of them at every active one.
+
+        A pass that raises is logged and does not end the loop.
+        """
         while True:
             began = time.perf_counter()
             try:
                 self.run_once(all_active, should_stop=lambda: wait(0))
+                all_active = False
+            except Unavailable as error:
+                log.warning("a scheduler pass was cut short, the next one takes it up: %s", error)
             except Exception:
                 log.exception("a scheduler pass failed; the next one starts as usual")
-            all_active = False
             if wait(max(loop_seconds - (time.perf_counter() - began), 0)):
                 return
 

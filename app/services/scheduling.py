@@ -19,6 +19,10 @@ AUTO_SCHEDULED_TAG = "auto-scheduled"
 log = logging.getLogger("mintaka.scheduler")
 
 LONGEST_RETRY = timedelta(days=1)
+TICK = timedelta(microseconds=1)  # the smallest step between instants
+
+# Runs in one statement, which must end well within the statement timeout
+RUNS_PER_STATEMENT = 5_000
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,10 @@ def plan(schedule, now, policy):
     end = policy.end(now)
     instants = list(schedule.occurrences(now, end, policy.max_runs))
     if len(instants) == policy.max_runs:
-        # again when a tenth of them is used up: few writes at a time, but not one transaction for every run that starts
-        return Plan(instants, instants[policy.max_runs // 10])
-    following = next(iter(schedule.occurrences(end + timedelta(microseconds=1), LATEST, 1)), None)
-    return Plan(instants, following and max(following - policy.max_time, now + timedelta(microseconds=1)))
+        # again once a tenth of them has passed: few writes at a time, but not one transaction for every run that starts
+        return Plan(instants, instants[max(policy.max_runs // 10, 1) - 1] + TICK)
+    following = next(iter(schedule.occurrences(end + TICK, LATEST, 1)), None)
+    return Plan(instants, following and following - policy.max_time)
 
 
 class Scheduling:
@@ -72,11 +76,15 @@ class Scheduling:
         for row in rows:
             try:
                 result = plan(schedules.parse(row.schedule), now, self.policy)
-            except InvalidSchedule as error:
+            # whatever is wrong with a schedule, even a fault of ours, must not keep the scheduler from the others
+            except Exception as error:
                 failures += 1
-                log.warning("the schedule of deployment %s failed: %s", row.id, error, extra={"deployment_id": str(row.id)})
+                expected = isinstance(error, InvalidSchedule)
+                reason = str(error) if expected else f"{type(error).__name__}: {error}"
+                facts = {"deployment_id": str(row.id)}
+                log.warning("the schedule of deployment %s failed: %s", row.id, reason, exc_info=not expected, extra=facts)
                 wait = min(self.policy.retry * 2 ** min(row.schedule_failures, 20), LONGEST_RETRY)
-                outcomes.append(_outcome(row, now + wait, str(error), row.schedule_failures + 1))
+                outcomes.append(_outcome(row, now + wait, reason, row.schedule_failures + 1))
             else:
                 planned.append((row, result.instants))
                 outcomes.append(_outcome(row, result.due, None, 0))
@@ -109,19 +117,23 @@ class Scheduling:
         self.flow_runs.delete_scheduled(row.id, auto_scheduled_only=True)
 
     def _insert(self, planned):
+        # in the order of the key, so that new ids are in the order that rows are written in
+        planned = sorted(planned, key=lambda pair: pair[0].id)
         owners = [
             {"id": row.id, "flow_id": row.flow_id, "parameters": row.parameters, "tags": [AUTO_SCHEDULED_TAG, *row.tags]}
             | {"flow_runner_type": row.flow_runner_type, "flow_runner_config": row.flow_runner_config}
             for row, instants in planned
             if instants
         ]
-        runs = [
-            {"id": new_id(), "state_id": new_id(), "deployment_id": row.id, "name": random_name(), "instant": instant}
-            | {"key": f"scheduled {row.id} {instant.isoformat()}"}
-            for row, instants in planned
-            for instant in instants
-        ]
-        return self.flow_runs.insert_scheduled(owners, runs) if runs else 0
+        runs = [(row.id, instant) for row, instants in planned for instant in instants]
+        parts = (runs[start : start + RUNS_PER_STATEMENT] for start in range(0, len(runs), RUNS_PER_STATEMENT))
+        return sum(self.flow_runs.insert_scheduled(owners, [_run(*run) for run in part]) for part in parts)
+
+
+def _run(deployment_id, instant):
+    # one scheme of keys for whoever makes a run of the occurrence, whatever the zone or window it was asked in
+    key = f"scheduled {deployment_id} {instant.isoformat()}"
+    return {"id": new_id(), "state_id": new_id(), "deployment_id": deployment_id, "name": random_name(), "key": key, "instant": instant}
 
 
 def _outcome(row, due, error, failures):

@@ -1,0 +1,65 @@
+// Swagger UI over the API document. The document's examples cannot know the ids of what is yet to be made, so they say zeros:
+// this page remembers what was made last with it, and puts that id in as a request leaves.
+"use strict";
+
+(() => {
+  const ZEROS = "00000000-0000-0000-0000-000000000000";
+  // Deleting one takes those behind it along
+  const KINDS = ["flow", "deployment", "flow_run", "task_run"];
+  const ZEROS_IN_BODY = new RegExp(`("(${KINDS.join("|")})_id"\\s*:\\s*(?:\\{\\s*"any_"\\s*:\\s*\\[\\s*)?")${ZEROS}"`, "g");
+  const STORE = "mintaka.made";
+
+  // {kind: id}; it lasts as long as the tab, and a page that is loaded again knows it
+  const made = JSON.parse(sessionStorage.getItem(STORE) || "{}");
+  const save = () => sessionStorage.setItem(STORE, JSON.stringify(made));
+
+  // The kind that a path, or its template, is about: "/api/flow_runs/filter" is about a "flow_run"
+  const kindOf = (path) => KINDS.find((kind) => path.includes(`/api/${kind}s/`));
+
+  function fillIn(request) {
+    const kind = kindOf(request.url);
+    if (kind in made) {
+      request.url = request.url.replace(ZEROS, made[kind]);
+    }
+    if (typeof request.body === "string") {
+      request.body = request.body.replace(ZEROS_IN_BODY, (found, before, kind) => (kind in made ? `${before}${made[kind]}"` : found));
+    }
+    return request;
+  }
+
+  function learn(path, method, response) {
+    const kind = path.endsWith("/create_flow_run") ? "flow_run" : kindOf(path);
+    if (method === "delete" && response.status === 204 && response.url.endsWith(`/${made[kind]}`)) {
+      KINDS.slice(KINDS.indexOf(kind)).forEach((gone) => delete made[gone]);
+    } else if (method === "post" && [200, 201].includes(response.status) && response.body?.id) {
+      made[kind] = response.body.id;
+    }
+    save();
+  }
+
+  const learnFromAnswers = () => ({
+    statePlugins: {
+      spec: {
+        wrapActions: {
+          setResponse: (original) => (path, method, response) => {
+            learn(path, method, response);
+            return original(path, method, response);
+          },
+        },
+      },
+    },
+  });
+
+  window.ui = SwaggerUIBundle({
+    dom_id: "#swagger-ui",
+    url: "../openapi.json",
+    plugins: [learnFromAnswers],
+    requestInterceptor: fillIn,
+    tryItOutEnabled: true,
+    deepLinking: true,
+    displayRequestDuration: true,
+    defaultModelsExpandDepth: 0,
+    // the default sends the document to a validator on the internet
+    validatorUrl: null,
+  });
+})();

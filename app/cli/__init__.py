@@ -1,0 +1,14 @@
+"""Commands for administrators: `flask --app wsgi ...`, one group per noun."""
+
+
+def init_app(app):
+    """Add the commands to `app`."""
+    from app.cli import preview
+    from app.cli.db import db
+    from app.cli.flows import flows
+    from app.cli.runs import runs
+    from app.cli.scheduler import scheduler
+    from app.cli.serve import serve
+
+    for command in (db, preview.deployments, flows, runs, scheduler, serve):
+        app.cli.add_command(command)

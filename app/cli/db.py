@@ -1,0 +1,119 @@
+"""`flask db`: the schema of the database."""
+
+import click
+from alembic.util import CommandError
+
+from app.cli.group import Failed, Noun, mintaka
+from app.cli.output import output_option, print_facts, print_json
+from app.db import migrate
+
+db = Noun("db", help="Migrate the database, and say which revision it is at.")
+
+
+@db.command()
+@click.argument("revision", default="head")
+def upgrade(revision):
+    """Migrate up to REVISION, the newest if not given.
+
+    Several processes may do this at once: one does the work, the others wait.
+
+    \b
+    Examples:
+      flask --app wsgi db upgrade
+      MINTAKA_DATABASE_URL=postgresql://mintaka@localhost/mintaka flask --app wsgi db upgrade
+    """
+    _migrate(migrate.upgrade, revision)
+
+
+@db.command()
+@click.argument("revision")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def downgrade(revision, yes):
+    """Migrate down to REVISION; `base` empties the database.
+
+    What the tables and columns that go away hold is lost.
+
+    \b
+    Examples:
+      flask --app wsgi db downgrade 0001
+      flask --app wsgi db downgrade base --yes
+    """
+    if not yes:
+        click.confirm(f"Downgrade {_where()} to {revision}? Data is lost.", abort=True, err=True)
+    _migrate(migrate.downgrade, revision)
+
+
+@db.command()
+@output_option
+def current(output):
+    """Say which revision the database is at.
+
+    \b
+    Examples:
+      flask --app wsgi db current
+      flask --app wsgi db current --output json
+    """
+    revision, head = migrate.current(mintaka().database), migrate.head()
+    if output == "json":
+        print_json({"current": revision, "head": head})
+    else:
+        click.echo(_said(revision))
+
+
+@db.command()
+@output_option
+@click.pass_context
+def check(ctx, output):
+    """Exit with 1 unless the database is at the newest revision and its tables are what the program expects.
+
+    \b
+    Examples:
+      flask --app wsgi db check
+      flask --app wsgi db check || flask --app wsgi db upgrade
+    """
+    database = mintaka().database
+    revision, head = migrate.current(database), migrate.head()
+    # tables of another revision differ, which says nothing
+    differences = list(_described(migrate.differences(database))) if revision == head else None
+    if output == "json":
+        print_json({"current": revision, "head": head, "differences": differences})
+    else:
+        print_facts({"revision": _said(revision), "tables": "not compared" if differences is None else _compared(differences)})
+    if differences != []:
+        ctx.exit(1)
+
+
+def _migrate(direction, revision):
+    database = mintaka().database
+    before = migrate.current(database)
+    try:
+        direction(database, revision)
+    except CommandError as error:
+        raise Failed(str(error)) from None
+    after = migrate.current(database)
+    click.echo(f"{_where()}: {_said(after)}, as before" if after == before else f"{_where()}: {_said(after)}, was {before or 'none'}")
+
+
+def _where():
+    return mintaka().database.url.render_as_string(hide_password=True)
+
+
+def _said(revision):
+    head = migrate.head()
+    return f"{revision} (newest)" if revision == head else f"{revision or 'none'} (newest is {head})"
+
+
+def _compared(differences):
+    return "; ".join(differences) or "as expected"
+
+
+def _described(operations):
+    """What would make the tables what they should be: one line for each of Alembic's operations."""
+    for operation in operations:
+        if isinstance(operation, list):
+            yield from _described(operation)
+            continue
+        verb, *parts = operation
+        tables = [part.table.name for part in parts if getattr(part, "table", None) is not None]
+        names = [str(part) if isinstance(part, str) else getattr(part, "name", None) for part in parts]
+        yield " ".join([verb.replace("_", " "), *dict.fromkeys(filter(None, [*tables, *names]))])

@@ -1,0 +1,102 @@
+"""`flask serve`: a whole Mintaka on one machine, for a first look, a laptop or a small installation."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from app.db import migrate
+
+# Seconds between a child's death and its being noticed
+CHECK_EVERY = 0.2
+# What a child is given on top of gunicorn's own graceful timeout, before it is killed
+MARGIN = 5.0
+
+GUNICORN = (sys.executable, "-m", "gunicorn", "--config", "python:app.gunicorn_config", "wsgi:app")
+SCHEDULER = (sys.executable, "-m", "flask", "--app", "wsgi", "scheduler", "run")
+
+
+@contextmanager
+def _stop_signals():
+    """An event that SIGINT and SIGTERM set while the block lasts, however often they come."""
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _start(command):
+    # In a process group of its own: a terminal sends Ctrl-C to the whole foreground group, and gunicorn takes SIGINT as "at once".
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+
+
+def _end(children, patience):
+    """Ask every child to finish, and kill with all its descendants what has not finished `patience` seconds later."""
+    for child in children:
+        child.terminate()
+    for child in children:
+        try:
+            child.wait(patience)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+def supervise(commands, patience, wanted=lambda: True):
+    """Run `commands`, a mapping of names to argument lists, side by side.
+
+    Returns 0 after SIGINT or SIGTERM, or when `wanted()` turns false; 1 when a command ended of itself. None is left running.
+    """
+    with _stop_signals() as stop:
+        children = {}
+        try:
+            for name, command in commands.items():
+                children[name] = _start(command)
+            while wanted():
+                ended = [(name, child.returncode) for name, child in children.items() if child.poll() is not None]
+                for name, code in ended:
+                    click.echo(f"{name} ended with exit code {code}; stopping the rest", err=True)
+                if ended:
+                    return 1
+                if stop.wait(CHECK_EVERY):
+                    return 0
+            return 0
+        finally:
+            _end(children.values(), patience)
+
+
+@click.command()
+@click.option("--exit-with-parent", is_flag=True, help="Stop, too, when the process that started this command ends.")
+@with_appcontext
+def serve(exit_with_parent):
+    """Migrate the database, then serve and schedule until stopped.
+
+    gunicorn and one scheduler run side by side, as children of this command. SIGINT (Ctrl-C) and SIGTERM stop both, after the requests in
+    flight were answered. When one of them ends of itself, the other is stopped and the exit code is 1.
+
+    \b
+    Examples:
+      flask --app wsgi serve
+      MINTAKA_BIND=0.0.0.0:4200 MINTAKA_WORKERS=4 flask --app wsgi serve
+    """
+    parent = os.getppid()
+    mintaka = current_app.extensions["mintaka"]
+    migrate.upgrade(mintaka.database)
+    # the children have connections of their own
+    mintaka.database.dispose()
+    sys.exit(
+        supervise(
+            {"gunicorn": GUNICORN, "scheduler": SCHEDULER},
+            patience=mintaka.settings.graceful_timeout + MARGIN,
+            wanted=lambda: not exit_with_parent or os.getppid() == parent,
+        )
+    )

@@ -1,0 +1,73 @@
+"""What the three kinds of schedule share: their years, their bound on work, and how a document's members are read."""
+
+from datetime import UTC, datetime
+
+from app.domain import zones
+from app.errors import InvalidSchedule
+
+# The years that the server accepts in an instant. As naive UTC times; both ends included.
+EARLIEST = datetime(1970, 1, 1)
+LATEST = datetime(2200, 12, 31, 23, 59, 59, 999999)
+
+# Where a schedule that is given no start of its own counts from, in its own zone.
+DEFAULT_START = datetime(2020, 1, 1)
+
+# What one call of `occurrences` may spend on candidates beside those it yields: days looked at, minutes tried, duplicates dropped.
+# Counted, not timed, so that a schedule is refused on every machine or on none. It is some 50 ms of CPU, and a rule that looks at every
+# day of all the years there are needs 84,000.
+MAX_STEPS = 100_000
+
+
+class ScheduleTooSlow(InvalidSchedule):
+    """{field}: {reason}"""
+
+
+class Steps:
+    """A budget of work: `take` spends it and raises ScheduleTooSlow when it is gone.
+
+    `limit` is how many dates are asked for, each of which is worth the steps that finding it at once takes.
+    """
+
+    __slots__ = ("field", "left")
+
+    def __init__(self, field, limit=0):
+        self.field, self.left = field, MAX_STEPS + 2 * limit
+
+    def take(self, count=1):
+        self.left -= count
+        if self.left < 0:
+            raise ScheduleTooSlow(self.field, f"takes too much work to find its next date: more than {MAX_STEPS:,} candidates")
+
+
+def window(start, end):
+    """The naive UTC times (start, end) of a window, cut to the years there are. A naive time is read as UTC."""
+    return max(_naive_utc(start), EARLIEST), min(_naive_utc(end), LATEST)
+
+
+def _naive_utc(moment):
+    if moment.tzinfo is None:
+        return moment
+    # A zone's offset may carry the ends of the calendar over its edge; both lie outside every window.
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        return datetime.min if moment.year == datetime.min.year else datetime.max
+
+
+def read_zone(name):
+    """The zone of a document's `timezone`. Raises InvalidSchedule."""
+    try:
+        return zones.zone(name)
+    except TypeError as error:
+        raise InvalidSchedule("timezone", "must be a string") from error
+    except ValueError as error:
+        raise InvalidSchedule("timezone", str(error)) from error
+
+
+def read_text(field, value, most):
+    """A document's string, at most `most` characters of it. Raises InvalidSchedule."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidSchedule(field, "must be a string that is not empty")
+    if len(value) > most:
+        raise InvalidSchedule(field, f"must be at most {most:,} characters long")
+    return value

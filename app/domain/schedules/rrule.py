@@ -1,0 +1,72 @@
+"""Recurrences of RFC 5545: several rules, single dates and exclusions in one text."""
+
+from dataclasses import dataclass, field
+from datetime import UTC
+from functools import partial
+from heapq import merge
+from itertools import islice
+
+from app.domain import zones
+from app.domain.schedules import rrule_text
+from app.domain.schedules.base import Steps, read_text, read_zone, window
+from app.domain.schedules.walltime import instants
+
+_MAX_LENGTH = 8_000
+
+
+@dataclass(frozen=True)
+class RRuleSchedule:
+    """`rrule` is the text as given, `timezone` the name of its zone."""
+
+    rrule: str
+    timezone: str = "UTC"
+    recurrence: rrule_text.Recurrence = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, rrule, timezone=None):
+        """The schedule of a document's members, as JSON holds them. Raises InvalidSchedule."""
+        read_text("rrule", rrule, _MAX_LENGTH)
+        if timezone is not None:
+            read_zone(timezone)
+        recurrence = rrule_text.read(rrule, timezone)
+        return cls(rrule, recurrence.timezone, recurrence)
+
+    @property
+    def zone(self):
+        """The zone whose clock it goes by."""
+        return zones.zone(self.timezone)
+
+    def occurrences(self, start, end, limit):
+        """Yield at most `limit` UTC instants in [start, end], in order. Raises ScheduleTooSlow."""
+        start, end = window(start, end)
+        if start > end or limit <= 0:
+            return iter(())
+        return islice(self._union(start, end, Steps("rrule", limit)), limit)
+
+    def _union(self, start, end, steps):
+        streams = [self._instants(rule, start, end, steps) for rule in self.recurrence.rules]
+        streams.append(moment.replace(tzinfo=UTC) for moment in self.recurrence.dates if start <= moment <= end)
+        before = None
+        for moment in merge(*streams):
+            if moment == before or moment.replace(tzinfo=None) in self.recurrence.excluded:
+                steps.take()
+            else:
+                yield moment
+            before = moment
+
+    def _instants(self, rule, start, end, steps):
+        if rule.until_utc is not None:
+            end = min(end, rule.until_utc)
+        if start > end:
+            return iter(())
+        return instants(partial(rule.walk, steps=steps), self.zone, start, end, steps)
+
+    def wall_times(self, low, high):
+        """Yield the local times in [low, high) that it names; one that is given as an instant, with Z, is not named."""
+        steps = Steps("rrule")
+        local_dates = (local for local in self.recurrence.local_dates if low <= local < high)
+        return merge(*(rule.walk(low, high, steps) for rule in self.recurrence.rules), local_dates)
+
+    def to_document(self):
+        """The document that `parse` reads, every default said."""
+        return {"rrule": self.rrule, "timezone": self.timezone}

@@ -1,0 +1,258 @@
+"""Reading the text of a recurrence (RFC 5545): DTSTART, RRULE, RDATE and EXDATE lines.
+
+Where the RFC leaves a choice, or other libraries differ:
+
+- `DTSTART;TZID=X` names the zone, and a `timezone` beside it must be the same one. `DTSTART:...Z` is an instant, and counts as the
+  local time of that instant in the zone, so that the rule keeps its local time over a shift of the clocks.
+- RDATE, EXDATE and UNTIL may be local, or an instant with Z. A date without a time is its midnight.
+- DTSTART itself is a date of the rule only where the rule matches it.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.domain import zones
+from app.domain.schedules.base import DEFAULT_START, EARLIEST, LATEST, read_zone
+from app.domain.schedules.recurrence import FREQUENCIES, DayFilter, Rule
+from app.errors import InvalidSchedule
+
+MAX_RULES = 20
+# All counts of a text together: what it takes to find the last date of each.
+MAX_COUNT = 50_000
+
+_PROPERTY = re.compile(r"(DTSTART|RRULE|RDATE|EXDATE|EXRULE)[:;]|FREQ=", re.IGNORECASE)
+_MOMENT = re.compile(r"(\d{8})(?:T(\d{6})(Z?))?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
+_BYDAY = re.compile(r"([+-]?\d{1,2})?(MO|TU|WE|TH|FR|SA|SU)", re.ASCII)
+_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+
+# The parts that are lists of numbers: the range of each, and whether a member may count from the end.
+_LISTS = {
+    "BYSECOND": (0, 59, False),
+    "BYMINUTE": (0, 59, False),
+    "BYHOUR": (0, 23, False),
+    "BYMONTH": (1, 12, False),
+    "BYMONTHDAY": (1, 31, True),
+    "BYYEARDAY": (1, 366, True),
+    "BYWEEKNO": (1, 53, True),
+    "BYSETPOS": (1, 366, True),
+}
+_PARTS = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", *_LISTS)
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """A text taken apart. `dates` and `excluded` are naive UTC times, `local_dates` those of RDATE that were given as local times."""
+
+    timezone: str
+    rules: tuple
+    dates: tuple
+    local_dates: tuple
+    excluded: frozenset
+
+
+def read(text, timezone):
+    """The Recurrence of a text, in the zone of this name; None means that of DTSTART, or UTC. Raises InvalidSchedule."""
+    lines = {"DTSTART": [], "RRULE": [], "RDATE": [], "EXDATE": []}
+    for line in _lines(text):
+        name, parameters, value = _property(line)
+        if name not in lines:
+            refuse(f"has a line that is not one of {', '.join(lines)}" if name != "EXRULE" else "has an EXRULE; list the dates in EXDATE")
+        lines[name].append((parameters, value))
+    if len(lines["DTSTART"]) > 1:
+        refuse("has more than one DTSTART")
+    if len(lines["RRULE"]) > MAX_RULES:
+        refuse(f"has more than {MAX_RULES} rules")
+    if not lines["RRULE"] and not lines["RDATE"]:
+        refuse("has neither an RRULE nor an RDATE")
+    timezone, start = _read_start(lines["DTSTART"], timezone)
+    zone = read_zone(timezone)
+    rules = tuple(_read_rule(parameters, value, start) for parameters, value in lines["RRULE"])
+    if sum(rule.count or 0 for rule in rules) > MAX_COUNT:
+        refuse(f"has a COUNT of more than {MAX_COUNT:,}; give an UNTIL instead")
+    extra = [moment for line in lines["RDATE"] for moment in _read_moments("RDATE", *line, zone)]
+    excluded = [moment for line in lines["EXDATE"] for moment in _read_moments("EXDATE", *line, zone)]
+    return Recurrence(
+        timezone,
+        rules,
+        dates=tuple(sorted({instant for instant, _ in extra})),
+        local_dates=tuple(sorted({local for _, local in extra if local is not None})),
+        excluded=frozenset(instant for instant, _ in excluded),
+    )
+
+
+def refuse(reason):
+    raise InvalidSchedule("rrule", reason)
+
+
+def _lines(text):
+    """The lines, unfolded. A line that begins with white space continues the one before, unless it is plainly one of its own."""
+    lines = []
+    for line in re.split(r"\r\n|\n|\r", text):
+        if line[:1] in (" ", "\t") and lines and not _PROPERTY.match(line.strip()):
+            lines[-1] += line[1:].rstrip()
+        else:
+            lines.append(line.strip())
+    return [part for line in lines for part in line.split()]
+
+
+def _property(line):
+    """(name, parameters, value) of a line; a line without a name is a rule."""
+    head, colon, value = line.partition(":")
+    if not colon:
+        return "RRULE", {}, line
+    name, *pairs = head.split(";")
+    parameters = {}
+    for pair in pairs:
+        key, _, setting = pair.partition("=")
+        if key.upper() not in {"TZID", "VALUE"} or key.upper() in parameters:
+            refuse(f"has a {name.upper()[:10]} with a parameter other than one TZID and one VALUE")
+        parameters[key.upper()] = setting.strip('"')
+    return name.upper(), parameters, value
+
+
+def _read_start(lines, timezone):
+    """(zone name, local start)."""
+    if not lines:
+        return timezone or "UTC", DEFAULT_START
+    ((parameters, value),) = lines
+    own = parameters.get("TZID")
+    if own is not None and own not in zones.names():
+        refuse("has a TZID that is not the IANA name of a time zone")
+    if own is not None and timezone is not None and own != timezone:
+        raise InvalidSchedule("timezone", f"must be that of DTSTART, {own}, or be left out; it is {timezone}")
+    timezone = timezone or own or "UTC"
+    zone = read_zone(timezone)
+    ((instant, local),) = _read_moments("DTSTART", parameters, value, zone, most=1)
+    return timezone, local or instant.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+
+
+def _read_moments(name, parameters, value, zone, most=None):
+    """[(naive UTC time, local time or None)] of a line's values; the local time is None for an instant or another zone's time."""
+    kind = parameters.get("VALUE", "").upper()
+    if kind not in {"", "DATE", "DATE-TIME"}:
+        refuse(f"has a {name} that is not a DATE or a DATE-TIME")
+    own = zone
+    if "TZID" in parameters:
+        try:
+            own = zones.zone(parameters["TZID"])
+        except ValueError:
+            refuse("has a TZID that is not the IANA name of a time zone")
+    values = value.split(",")
+    if most is not None and len(values) > most:
+        refuse(f"has a {name} with more than one date")
+    found = []
+    for text in values:
+        moment, is_instant = _read_moment(name, text)
+        if is_instant and "TZID" in parameters:
+            refuse(f"has a {name} with both a TZID and a final Z")
+        if not EARLIEST <= moment <= LATEST:
+            refuse(f"has a {name} outside the years {EARLIEST.year} to {LATEST.year}")
+        instant = moment if is_instant else zones.to_utc(moment, own)
+        found.append((instant, None if is_instant or own is not zone else moment))
+    return found
+
+
+def _read_moment(name, text):
+    """(naive time, whether it is in UTC)."""
+    match = _MOMENT.fullmatch(text.upper())
+    try:
+        return datetime.strptime(match[1] + (match[2] or "000000"), "%Y%m%d%H%M%S"), bool(match[3])
+    except (TypeError, ValueError):
+        return refuse(f"has a {name} that is not a date such as 20240131T090000, or 20240131T090000Z for UTC")
+
+
+def _read_rule(parameters, value, start):
+    if parameters:
+        refuse("has an RRULE with parameters, which it cannot have")
+    parts = {}
+    for pair in value.upper().removesuffix(";").split(";"):
+        name, _, setting = pair.partition("=")
+        if name not in _PARTS:
+            refuse(f"has a rule with a part that is not one of {', '.join(_PARTS)}")
+        if name in parts:
+            refuse(f"has a rule with more than one {name}")
+        parts[name] = setting
+    frequency = parts.get("FREQ")
+    if frequency not in FREQUENCIES:
+        refuse(f"has a rule whose FREQ is not one of {', '.join(FREQUENCIES)}")
+    if "COUNT" in parts and "UNTIL" in parts:
+        refuse("has a rule with both COUNT and UNTIL; give one")
+    until, until_is_utc = _read_moment("UNTIL", parts["UNTIL"]) if "UNTIL" in parts else (None, False)
+    lists = {name: _read_list(name, parts[name]) for name in _LISTS if name in parts}
+    return Rule(
+        frequency=frequency,
+        interval=_read_number("INTERVAL", parts.get("INTERVAL", "1")),
+        start=start,
+        days=_day_filter(frequency, parts, lists, start),
+        hours=lists.get("BYHOUR") or (tuple(range(24)) if frequency in {"HOURLY", "MINUTELY"} else (start.hour,)),
+        minutes=lists.get("BYMINUTE") or (tuple(range(60)) if frequency == "MINUTELY" else (start.minute,)),
+        seconds=lists.get("BYSECOND") or (start.second,),
+        positions=lists.get("BYSETPOS", ()),
+        count=_read_number("COUNT", parts["COUNT"]) if "COUNT" in parts else None,
+        until=None if until_is_utc else until,
+        until_utc=until if until_is_utc else None,
+    )
+
+
+def _day_filter(frequency, parts, lists, start):
+    weekdays, nth = _read_weekdays(parts["BYDAY"]) if "BYDAY" in parts else (None, frozenset())
+    if nth and (frequency not in {"YEARLY", "MONTHLY"} or "BYWEEKNO" in lists):
+        refuse("has a rule with a numbered BYDAY such as 2MO, which only MONTHLY and YEARLY rules without BYWEEKNO can have")
+    months, month_days = _set(lists.get("BYMONTH")), _set(lists.get("BYMONTHDAY"))
+    # What the rule leaves open is taken from DTSTART.
+    if weekdays is None and not lists.keys() & {"BYMONTHDAY", "BYYEARDAY", "BYWEEKNO"}:
+        if frequency == "YEARLY":
+            months = months or frozenset({start.month})
+        if frequency in {"YEARLY", "MONTHLY"}:
+            month_days = frozenset({start.day})
+        elif frequency == "WEEKLY":
+            weekdays = frozenset({start.weekday()})
+    if parts.get("WKST", "MO") not in _WEEKDAYS:
+        refuse(f"has a rule whose WKST is not one of {', '.join(_WEEKDAYS)}")
+    return DayFilter(
+        months=months,
+        month_days=month_days,
+        year_days=_set(lists.get("BYYEARDAY")),
+        weeks=_set(lists.get("BYWEEKNO")),
+        weekdays=weekdays,
+        nth=nth,
+        nth_in_month=frequency == "MONTHLY" or "BYMONTH" in lists,
+        week_start=_WEEKDAYS.index(parts.get("WKST", "MO")),
+    )
+
+
+def _set(values):
+    return None if values is None else frozenset(values)
+
+
+def _read_number(name, text):
+    if not _NUMBER.fullmatch(text) or int(text) < 1:
+        refuse(f"has a rule whose {name} is not a whole number from 1 to 999,999,999")
+    return int(text)
+
+
+def _read_list(name, text):
+    low, high, signed = _LISTS[name]
+    values = set()
+    for item in text.split(","):
+        if not _NUMBER.fullmatch(item) or not low <= (abs(int(item)) if signed else int(item)) <= high:
+            refuse(f"has a rule whose {name} is not a list of numbers from {low} to {high}{', or the same from -1 down' if signed else ''}")
+        values.add(int(item))
+    return tuple(sorted(values))
+
+
+def _read_weekdays(text):
+    """(plain weekdays, numbered ones) of BYDAY."""
+    weekdays, nth = set(), set()
+    for item in text.split(","):
+        match = _BYDAY.fullmatch(item)
+        if not match or (match[1] and not 1 <= abs(int(match[1])) <= 53):
+            refuse("has a rule whose BYDAY is not a list of weekdays such as MO, 2TU or -1FR")
+        weekday = _WEEKDAYS.index(match[2])
+        if match[1]:
+            nth.add((weekday, int(match[1])))
+        else:
+            weekdays.add(weekday)
+    return frozenset(weekdays), frozenset(nth)

@@ -1,0 +1,62 @@
+"""How gunicorn serves Mintaka. MINTAKA_* variables set it; gunicorn's own command line wins over them.
+
+`gunicorn wsgi:app` finds these values through gunicorn.conf.py in a checkout; an installed wheel names this module instead:
+`gunicorn --config python:app.gunicorn_config wsgi:app`.
+"""
+
+import math
+import os
+import time
+
+from app.config import InvalidSetting, Settings
+
+try:
+    settings = Settings.from_environ()
+except InvalidSetting as error:
+    raise SystemExit(str(error)) from None
+
+bind = [address.strip() for address in settings.bind.split(",")]
+worker_class = "gthread"
+workers = settings.workers
+threads = settings.threads
+graceful_timeout = math.ceil(settings.graceful_timeout)
+
+# Each worker builds its own application, and so its own connections: a pool that crosses a fork gives wrong results.
+preload_app = False
+
+# A worker that dies is replaced. None is replaced for having answered many requests: that hides leaks and drops connections.
+max_requests = 0
+
+# The heartbeat is a file that is touched every second, which on a busy disk can stall long enough for a healthy worker to be killed.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
+
+# Seconds that an idle connection stays open. A proxy in front should give up sooner than this, or it meets a connection that is closing.
+keepalive = 5
+
+# Mintaka logs its requests itself, with the route, the milliseconds and the request id.
+accesslog = None
+errorlog = "-"
+loglevel = settings.log_level
+if settings.log_format == "json":
+    # what gunicorn says of itself, in the form of the rest
+    logconfig_dict = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "root": {"level": "WARNING", "handlers": ["stderr"]},
+        "loggers": {"gunicorn.error": {"handlers": ["stderr"], "propagate": False}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "formatters": {"json": {"()": "app.api.logging.JsonFormatter", ".": {"converter": time.gmtime}}},
+    }
+
+# By default gunicorn opens a socket in the user's home folder, through which whoever reaches it can stop the server.
+control_socket_disable = True
+
+# Only a proxy on this machine is believed about the scheme that the client used.
+# One elsewhere is named by FORWARDED_ALLOW_IPS or --forwarded-allow-ips, which are gunicorn's own.
+
+
+def when_ready(server):
+    """Say where to look, once the port is really ours."""
+    for listener in server.LISTENERS:
+        url = str(listener)
+        server.log.info("The API is at %s/api and Swagger UI at %s/api/docs", url, url)

@@ -1,0 +1,4 @@
+"""What `gunicorn wsgi:app` reads in this folder. The settings themselves are in a module, so that an installed wheel has them too:
+`gunicorn --config python:app.gunicorn_config wsgi:app`."""
+
+from app.gunicorn_config import *  # noqa: F403

@@ -1,0 +1,84 @@
+"""What --help promises."""
+
+import shlex
+from contextvars import copy_context
+
+import click
+import pytest
+from flask import Flask
+
+from app import cli
+from app.domain import bounds
+
+NOUNS = {
+    "db": {"upgrade", "downgrade", "current", "check"},
+    "deployments": {"ls", "inspect", "pause", "resume", "schedule", "run", "delete", "preview"},
+    "flows": {"ls"},
+    "runs": {"ls"},
+    "scheduler": {"run"},
+}
+
+
+def all_commands():
+    """Every command of ours with its words, and the groups that hold them."""
+    app = Flask("nothing")
+    cli.init_app(app)
+    for noun, command in app.cli.commands.items():
+        yield (noun,), command
+        if isinstance(command, click.Group):
+            yield from (((noun, verb), below) for verb, below in command.commands.items())
+
+
+COMMANDS = dict(all_commands())
+LEAVES = {words: command for words, command in COMMANDS.items() if not isinstance(command, click.Group)}
+
+
+def help_of(words):
+    context = None
+    for depth in range(len(words)):
+        context = click.Context(COMMANDS[words[: depth + 1]], info_name=words[depth], parent=context)
+    return COMMANDS[words].get_help(context)
+
+
+def examples_of(words):
+    """The arguments of each example, without what comes before and after the command."""
+    text = help_of(words).split("Examples:")[1].split("Options:")[0]
+    for line in text.splitlines():
+        before, found, rest = line.partition("flask --app wsgi ")
+        # what xargs runs is not complete
+        if found and "xargs" not in before:
+            lexer = shlex.shlex(rest, posix=True, punctuation_chars="|")
+            lexer.whitespace_split = True
+            arguments = list(lexer)
+            stop = next((index for index, word in enumerate(arguments) if word in ("|", "||")), None)
+            yield arguments[:stop]
+
+
+def take(command, arguments):
+    bounds.enforce(bounds.Bounds())
+    command.make_context(command.name, arguments)
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_noun_has_exactly_these_commands(noun):
+    assert set(COMMANDS[noun,].commands) == NOUNS[noun]
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_noun_says_what_its_exit_codes_mean(noun):
+    assert "Exit codes:\n    0  done\n    1  failed, or not found\n    2  wrong usage" in help_of((noun,))
+
+
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_every_command_has_examples_that_it_takes(words):
+    examples = list(examples_of(words))
+    assert any(tuple(arguments[: len(words)]) == words for arguments in examples)
+    for arguments in examples:
+        named = next(named for named in LEAVES if tuple(arguments[: len(named)]) == named)
+        copy_context().run(take, LEAVES[named], arguments[len(named) :])
+
+
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_every_option_says_what_it_does(words):
+    for param in COMMANDS[words].params:
+        assert isinstance(param, click.Argument) or param.help, param.name

@@ -1,0 +1,175 @@
+"""What the processes promise: gunicorn with the project's configuration, and `flask serve` that starts everything."""
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+
+import psutil
+import pytest
+import requests
+from sqlalchemy import text
+
+from tests.serving import PATIENCE, ROOT, answers, environment, free_port, kill_group, wait_until
+
+
+@contextmanager
+def writes_blocked(database):
+    """Let nobody else write a flow while the block lasts."""
+    with database.transaction() as session:
+        # on SQLite a transaction that writes holds the one write lock from its first statement on
+        on_sqlite = database.url.get_backend_name() == "sqlite"
+        session.execute(text("SELECT 1" if on_sqlite else "LOCK TABLE flow IN SHARE ROW EXCLUSIVE MODE"))
+        yield
+
+
+def family(process):
+    """The living descendants of a process."""
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def has_accepted_a_connection(process):
+    """Whether a descendant of `process` holds a connection: one that waits in the backlog belongs to nobody yet."""
+    connections = (connection for child in family(process) for connection in child.net_connections("tcp"))
+    return any(connection.status == psutil.CONN_ESTABLISHED for connection in connections)
+
+
+def is_stopping(log):
+    """Whether gunicorn, which writes to `log`, was told to stop. Its port stays open until the last worker is gone."""
+    return "Handling signal: term" in log.read_text()
+
+
+def test_a_stopping_server_answers_the_requests_it_has_accepted(gunicorn_server, database_url, database):
+    server = gunicorn_server(database_url, workers=1, graceful_timeout=PATIENCE, database_lock_timeout=PATIENCE)
+    with ThreadPoolExecutor() as pool:
+        with writes_blocked(database):
+            answer = pool.submit(requests.post, f"{server.api}/flows/", json={"name": "late"}, timeout=PATIENCE)
+            wait_until(lambda: has_accepted_a_connection(server.process), "the request is accepted")
+            server.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: is_stopping(server.log), "gunicorn stops")
+            assert not answer.done()
+        assert answer.result().status_code == 201
+    assert server.process.wait(PATIENCE) == 0
+
+
+def test_every_write_of_many_clients_at_once_is_kept(gunicorn_server, database_url):
+    server = gunicorn_server(database_url, workers=2, threads=4, database_lock_timeout=PATIENCE)
+
+    def create(number):
+        return requests.post(f"{server.api}/flows/", json={"name": f"flow {number}"}, timeout=PATIENCE)
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(create, range(100)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert requests.post(f"{server.api}/flows/count", json={}, timeout=PATIENCE).json() == 100
+
+
+def test_serving_writes_nothing_into_the_home_folder(gunicorn_server, sqlite_url, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    server = gunicorn_server(sqlite_url, workers=1)
+    assert server.stop() == 0
+    assert list(home.iterdir()) == []
+
+
+class Everything:
+    """A running `flask serve` on a database that does not exist yet."""
+
+    def __init__(self, folder, *options, parent=()):
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.log = folder / "log"
+        variables = environment(
+            database_url=f"sqlite:///{folder / 'served.db'}", bind=self.url.removeprefix("http://"), workers=1, scheduler_loop_seconds=1
+        )
+        command = [*parent, sys.executable, "-m", "flask", "--app", "wsgi", "serve", *options]
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=output, start_new_session=True)
+        self.processes = []
+
+    def wait_until_ready(self):
+        """Wait until both gunicorn's worker and the scheduler run; remembers every process."""
+        wait_until(lambda: self.process.poll() is not None or answers(f"{self.url}/api/ready"), "the server is ready")
+        assert self.process.poll() is None, self.log.read_text()
+        self.processes = family(self.process)
+        return self
+
+    def child(self, word):
+        """The first process that was started with `word` in its command line."""
+        return next(process for process in self.processes if word in " ".join(process.cmdline()))
+
+    def all_ended(self):
+        return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in self.processes)
+
+
+@pytest.fixture
+def everything(tmp_path):
+    """`everything(*options)` starts `flask serve`; whatever is left of it ends with the test."""
+    started = []
+
+    def start(*options, **arguments):
+        started.append(Everything(tmp_path, *options, **arguments))
+        return started[-1].wait_until_ready()
+
+    yield start
+    for running in started:
+        for process in running.processes:
+            if process.is_running():
+                process.kill()
+        kill_group(running.process)
+
+
+def test_serve_migrates_serves_and_schedules(everything):
+    running = everything()
+    assert requests.get(f"{running.url}/api/docs", timeout=PATIENCE).status_code == 200
+    assert f"{running.url}/api/docs" in running.log.read_text()
+    assert running.child("scheduler").is_running()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_stops_serve_and_all_it_started(everything, number):
+    running = everything()
+    # twice: a terminal and a tool that waits for the command may both pass Ctrl-C on
+    running.process.send_signal(number)
+    running.process.send_signal(number)
+    assert running.process.wait(PATIENCE) == 0
+    assert running.all_ended()
+
+
+def test_ctrl_c_lets_a_request_in_flight_finish(everything, tmp_path):
+    running = everything()
+    with ThreadPoolExecutor() as pool, closing(sqlite3.connect(tmp_path / "served.db", isolation_level=None, timeout=PATIENCE)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        answer = pool.submit(requests.post, f"{running.url}/api/flows/", json={"name": "late"}, timeout=PATIENCE)
+        wait_until(lambda: has_accepted_a_connection(running.process), "the request is accepted")
+        # what a terminal does: the signal goes to the whole foreground group
+        os.killpg(running.process.pid, signal.SIGINT)
+        wait_until(lambda: is_stopping(running.log), "gunicorn stops")
+        assert not answer.done()
+        writer.execute("ROLLBACK")
+        assert answer.result().status_code == 201
+    assert running.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("name", ["gunicorn", "scheduler"])
+def test_when_one_part_dies_serve_stops_the_other_and_fails(everything, name):
+    running = everything()
+    running.child(name).kill()
+    assert running.process.wait(PATIENCE) == 1
+    assert re.search(f"{name} ended with exit code", running.log.read_text())
+    wait_until(running.all_ended, "nothing is left running")
+
+
+def test_serve_ends_with_its_parent_when_asked_to(everything):
+    parent = [sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])"]
+    running = everything("--exit-with-parent", parent=parent)
+    running.process.kill()
+    wait_until(running.all_ended, "nothing is left running")

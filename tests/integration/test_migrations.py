@@ -1,0 +1,204 @@
+"""Migrations, on an empty database of each kind: they make the tables that the models describe, and take them away again."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from app.config import Settings
+from app.db import migrate
+from app.db.models import Base
+from app.db.session import Database
+
+ROOT = Path(__file__).parents[2]
+TABLES = set(Base.metadata.tables)
+
+# Both wait for a line on their standard input before they begin, so that neither has finished before the other starts
+UPGRADE = """
+import sys
+from app.config import Settings
+from app.db import migrate
+from app.db.session import Database
+database = Database(sys.argv[1], Settings())
+print("ready", flush=True)
+sys.stdin.readline()
+migrate.upgrade(database)
+"""
+
+
+@pytest.fixture
+def blank(blank_database_url):
+    """A `Database` without tables."""
+    database = Database(blank_database_url, Settings(database_lock_timeout=5.0))
+    yield database
+    database.dispose()
+
+
+def execute(database, *statements):
+    with database.engine().begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def table_names(database):
+    return set(inspect(database.engine()).get_table_names()) - {"alembic_version"}
+
+
+def described(database):
+    """The tables as the database itself describes them: columns, keys, constraints and indexes, in no particular order."""
+    if database.engine().dialect.name == "postgresql":
+        queries = {
+            "columns": "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default "
+            "FROM information_schema.columns WHERE table_schema = 'public'",
+            "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
+            "WHERE connamespace = 'public'::regnamespace",
+            "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+        }
+        with database.engine().connect() as connection:
+            found = {kind: {tuple(row) for row in connection.execute(text(query))} for kind, query in queries.items()}
+        return {kind: {row for row in rows if row[0] != "alembic_version"} for kind, rows in found.items()}
+    with database.engine().connect() as connection:
+        pragmas = {
+            (table, pragma): {tuple(row)[1:] for row in connection.execute(text(f"PRAGMA {pragma}({table})"))}
+            for table in TABLES
+            for pragma in ("table_info", "foreign_key_list")
+        }
+        of_the_models = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name <> 'alembic_version'"
+        indexes = {tuple(row) for row in connection.execute(text(of_the_models))}
+    inspector = inspect(database.engine())
+    checks = {(table, check["name"], check["sqltext"]) for table in TABLES for check in inspector.get_check_constraints(table)}
+    uniques = {(table, unique["name"], *unique["column_names"]) for table in TABLES for unique in inspector.get_unique_constraints(table)}
+    return {"pragmas": pragmas, "indexes": indexes, "checks": checks, "uniques": uniques}
+
+
+def test_an_upgrade_brings_an_empty_database_to_the_newest_revision(blank):
+    assert migrate.current(blank) is None
+    migrate.upgrade(blank)
+    assert migrate.current(blank) == migrate.head()
+    assert table_names(blank) == TABLES
+
+
+def test_an_upgrade_of_a_current_database_changes_nothing(blank):
+    migrate.upgrade(blank)
+    before = described(blank)
+    migrate.upgrade(blank)
+    assert described(blank) == before
+
+
+def test_a_downgrade_to_base_takes_every_table_away_and_an_upgrade_brings_them_back(blank):
+    migrate.upgrade(blank)
+    before = described(blank)
+    execute(
+        blank, "INSERT INTO flow (id, created, updated, name) VALUES ('0190163d8694739baea5966c26f8ad91', '2022-01-01', '2022-01-01', 'f')"
+    )
+    migrate.downgrade(blank, "base")
+    assert migrate.current(blank) is None
+    assert table_names(blank) == set()
+    migrate.upgrade(blank)
+    assert described(blank) == before
+
+
+def test_models_and_migrations_agree(database):
+    assert migrate.differences(database) == []
+
+
+def test_the_migrated_tables_are_those_that_the_models_would_make(blank):
+    """Alembic's comparison passes over CHECK constraints, ON DELETE on SQLite and the conditions of partial indexes; this does not."""
+    Base.metadata.create_all(blank.engine())
+    of_the_models = described(blank)
+    Base.metadata.drop_all(blank.engine())
+    migrate.upgrade(blank)
+    assert described(blank) == of_the_models
+
+
+@pytest.mark.parametrize(
+    "alteration, noticed",
+    [
+        ("ALTER TABLE flow ADD COLUMN extra TEXT", "remove_column"),
+        ("ALTER TABLE deployment DROP COLUMN schedule_error", "add_column"),
+        ("ALTER TABLE deployment RENAME COLUMN schedule_failures TO failures", "add_column"),
+        ("DROP INDEX ix_flow_run_due", "add_index"),
+        ("CREATE INDEX ix_flow_run_context ON flow_run (auto_scheduled)", "remove_index"),
+        ("CREATE TABLE extra (id INTEGER)", "remove_table"),
+        ("DROP TABLE flow_run_state", "add_table"),
+    ],
+)
+def test_the_comparison_of_models_and_tables_notices_an_altered_table(database, alteration, noticed):
+    execute(database, alteration)
+    assert noticed in {operation[0] for operation in migrate.differences(database)}
+
+
+@pytest.mark.parametrize(
+    "alteration, noticed",
+    [
+        ("ALTER TABLE flow ALTER COLUMN tags DROP NOT NULL", "modify_nullable"),
+        ("ALTER TABLE flow ALTER COLUMN tags DROP DEFAULT", "modify_default"),
+        ("ALTER TABLE deployment ALTER COLUMN parameters TYPE json", "modify_type"),
+        ("ALTER TABLE flow_run ALTER COLUMN start_time TYPE timestamp", "modify_type"),
+        ("ALTER TABLE deployment DROP CONSTRAINT uq_deployment_flow_id_name", "add_constraint"),
+        ("ALTER TABLE flow_run_state DROP CONSTRAINT fk_flow_run_state_flow_run_id", "add_fk"),
+    ],
+)
+def test_the_comparison_notices_an_altered_column_or_constraint_on_postgresql(postgres_url, alteration, noticed):
+    database = Database(postgres_url, Settings())
+    execute(database, alteration)
+    differences = migrate.differences(database)
+    database.dispose()
+    flat = [operation for entry in differences for operation in (entry if isinstance(entry, list) else [entry])]
+    assert noticed in {operation[0] for operation in flat}
+
+
+def test_every_constraint_and_index_has_a_name_of_the_convention(database):
+    inspector = inspect(database.engine())
+    for table in TABLES:
+        names = [inspector.get_pk_constraint(table)["name"]]
+        for listed in (
+            inspector.get_unique_constraints(table),
+            inspector.get_check_constraints(table),
+            inspector.get_foreign_keys(table),
+            inspector.get_indexes(table),
+        ):
+            names += [thing["name"] for thing in listed]
+        assert all(name and name.split("_")[0] in ("pk", "uq", "ck", "fk", "ix") for name in names), names
+        assert f"pk_{table}" in names
+
+
+def test_every_foreign_key_has_an_index_that_begins_with_it(database):
+    """Without one, deleting a row reads the whole of every table that may refer to it."""
+    inspector = inspect(database.engine())
+    for table in TABLES:
+        first_columns = {thing["column_names"][0] for thing in inspector.get_indexes(table) + inspector.get_unique_constraints(table)}
+        referring = {key["constrained_columns"][0] for key in inspector.get_foreign_keys(table)}
+        assert referring <= first_columns, table
+
+
+def test_processes_that_upgrade_at_the_same_moment_all_succeed(blank, blank_database_url):
+    command = [sys.executable, "-c", UPGRADE, blank_database_url]
+    pipe = subprocess.PIPE
+    processes = [subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(3)]
+    try:
+        for process in processes:
+            process.stdout.readline()
+        for process in processes:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        for process in processes:
+            _, errors = process.communicate(timeout=60)
+            assert process.returncode == 0, errors
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert migrate.current(blank) == migrate.head()
+    assert migrate.differences(blank) == []
+
+
+def test_an_upgrade_that_fails_leaves_nothing_behind(blank):
+    execute(blank, "CREATE TABLE task_run_state (id INTEGER)")
+    with pytest.raises(DBAPIError):
+        migrate.upgrade(blank)
+    assert table_names(blank) == {"task_run_state"}
+    assert migrate.current(blank) is None

@@ -1,0 +1,187 @@
+"""How the queries that are asked all day long are carried out: each by its index, and the ordered ones without sorting.
+
+The statements are those that the repositories send, on tables large enough for an index to pay.
+"""
+
+import json
+import re
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event, text
+
+from app.config import Settings
+from app.db.session import Database
+from app.repositories.deployments import Deployments
+from app.repositories.flow_runs import FlowRuns
+from app.repositories.task_runs import TaskRuns
+from tests.databases import temporary_database
+
+NOW = datetime(2022, 6, 1, tzinfo=UTC)
+DEPLOYMENTS, OWNERS, RUNS = 3000, 60, 6000
+DEPLOYMENT = UUID(int=7)
+
+# A tenth of the deployments are due at some time, one in a hundred of the runs is still to start. {id} makes an id of a number n
+FILL = """
+INSERT INTO flow (id, created, updated, name) SELECT {id_0}, {now}, {now}, 'flow';
+INSERT INTO deployment (id, created, updated, name, flow_id, flow_data, top_up_due, tags)
+SELECT {id_n}, {now}, {now}, 'deployment ' || n, {id_0}, '{{}}', CASE WHEN n % 10 = 0 THEN {time_n} END, {tags_n}
+FROM {numbers_deployments};
+INSERT INTO flow_run (id, created, updated, name, flow_id, deployment_id, state_type, state_name,
+                      expected_start_time, next_scheduled_start_time, start_time, tags)
+SELECT {id_n}, {now}, {now}, 'run ' || n, {id_0}, {id_owner}, CASE WHEN n % 100 = 0 THEN 'SCHEDULED' ELSE 'COMPLETED' END, 'x',
+       {time_n}, CASE WHEN n % 100 = 0 THEN {time_n} END, CASE WHEN n % 100 > 0 THEN {time_n} END, {tags_n}
+FROM {numbers_runs};
+INSERT INTO task_run (id, created, updated, name, flow_run_id, task_key, dynamic_key, state_type, state_name, expected_start_time)
+SELECT {id_n}, {now}, {now}, 'task ' || n, {id_n}, 'task', '0', 'COMPLETED', 'Completed', {time_n} FROM {numbers_runs};
+ANALYZE
+"""
+POSTGRES = {
+    "now": "now()",
+    "id_0": "lpad('0', 32, '0')::uuid",
+    "id_n": "lpad(to_hex(n), 32, '0')::uuid",
+    "id_owner": f"lpad(to_hex(n % {OWNERS} + 1), 32, '0')::uuid",
+    "time_n": "timestamptz '2022-01-01' + n * interval '1 hour'",
+    "tags_n": "jsonb_build_array('all', 'tag ' || n)",
+    "numbers_deployments": f"generate_series(1, {DEPLOYMENTS}) n",
+    "numbers_runs": f"generate_series(1, {RUNS}) n",
+}
+SQLITE = {
+    "now": "'2022-01-01 00:00:00.000000'",
+    "id_0": "printf('%032x', 0)",
+    "id_n": "printf('%032x', n)",
+    "id_owner": f"printf('%032x', n % {OWNERS} + 1)",
+    "time_n": "strftime('%Y-%m-%d %H:%M:%S.000000', '2022-01-01', n || ' hours')",
+    "tags_n": "json_array('all', 'tag ' || n)",
+    "numbers_deployments": f"(SELECT value AS n FROM json_each('{json.dumps([*range(1, DEPLOYMENTS + 1)])}'))",
+    "numbers_runs": f"(SELECT value AS n FROM json_each('{json.dumps([*range(1, RUNS + 1)])}'))",
+}
+
+
+def filled(url, words):
+    """A `Database` at `url` with rows in it. Nothing changes them afterwards."""
+    database = Database(url, Settings())
+    with database.engine().begin() as connection:
+        for statement in FILL.format(**words).split(";"):
+            connection.exec_driver_sql(statement.replace("%", "%%") if words is POSTGRES else statement)
+    return database
+
+
+@pytest.fixture(scope="module")
+def on_postgres(postgres_server, postgres_template):
+    """PostgreSQL with rows."""
+    with temporary_database(postgres_server, postgres_template) as url:
+        database = filled(url, POSTGRES)
+        yield database
+        database.dispose()
+
+
+@pytest.fixture(scope="module")
+def on_sqlite(sqlite_template, tmp_path_factory):
+    """SQLite with rows."""
+    path = tmp_path_factory.mktemp("plans") / "mintaka.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    database = filled(f"sqlite:///{path}", SQLITE)
+    yield database
+    database.dispose()
+
+
+def plan(database, work):
+    """The plan of the first statement that `work(session)` sends, as text."""
+    sent = []
+    engine = database.engine()
+
+    def remember(_connection, _cursor, statement, parameters, *_):
+        sent.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", remember)
+    try:
+        with database.transaction() as session:
+            work(session)
+    finally:
+        event.remove(engine, "before_cursor_execute", remember)
+    statement, parameters = next(pair for pair in sent if pair[0].lstrip().startswith("SELECT"))
+    explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
+    with engine.connect() as connection:
+        return "\n".join(str(row[-1]) for row in connection.exec_driver_sql(f"{explain} {statement}", parameters))
+
+
+def sorts(plan):
+    """Whether a plan sorts all that it found, rather than reading it in order."""
+    return bool(re.search(r"\bSort\b|TEMP B-TREE", plan))
+
+
+def clock():
+    return NOW
+
+
+def claim(session):
+    Deployments(session, clock).claim_due(NOW, 20)
+
+
+def poll(session):
+    due = {"state": {"type": {"any_": ["SCHEDULED"]}}, "next_scheduled_start_time": {"before_": NOW}}
+    FlowRuns(session, clock).find({"flow_runs": due}, limit=100, sort="NEXT_SCHEDULED_START_TIME_ASC")
+
+
+def runs_of_a_deployment(session):
+    own = {"deployment_id": {"any_": [DEPLOYMENT]}}
+    FlowRuns(session, clock).find({"flow_runs": own}, limit=10, sort="EXPECTED_START_TIME_ASC")
+
+
+@pytest.mark.parametrize("where", ["on_sqlite", "on_postgres"])
+@pytest.mark.parametrize(
+    "work, index",
+    [
+        (claim, "ix_deployment_top_up_due"),
+        (poll, "ix_flow_run_due"),
+        (runs_of_a_deployment, "ix_flow_run_deployment_id_expected_start_time_id"),
+    ],
+)
+def test_what_is_asked_again_and_again_is_read_from_its_index_in_order(request, where, work, index):
+    found = plan(request.getfixturevalue(where), work)
+    assert index in found
+    assert not sorts(found), found
+
+
+def listing(repository, filters, sort=None, limit=200):
+    return lambda session: repository(session, clock).find(filters, limit=limit, sort=sort)
+
+
+def counting(repository, filters):
+    return lambda session: repository(session, clock).count(filters)
+
+
+@pytest.mark.parametrize(
+    "work, index",
+    [
+        (counting(FlowRuns, {"flow_runs": {"tags": {"all_": ["all", "tag 77"]}}}), "ix_flow_run_tags"),
+        (listing(Deployments, {"deployments": {"tags": {"all_": ["tag 77"]}}}), "ix_deployment_tags"),
+        (counting(FlowRuns, {"flow_runs": {"name": {"any_": ["run 77"]}}}), "ix_flow_run_name"),
+        (counting(FlowRuns, {"flow_runs": {"state": {"type": {"any_": ["FAILED"]}}}}), "ix_flow_run_state_type_state_name"),
+        (counting(FlowRuns, {"flow_runs": {"state": {"name": {"any_": ["Late"]}}}}), "ix_flow_run_state_name"),
+        (counting(FlowRuns, {"flow_runs": {"start_time": {"after_": datetime(2022, 9, 1, tzinfo=UTC)}}}), "ix_flow_run_start_time"),
+        (counting(FlowRuns, {"flow_runs": {"parent_task_run_id": {"any_": [DEPLOYMENT]}}}), "ix_flow_run_parent_task_run_id"),
+        (counting(FlowRuns, {"flow_runs": {"flow_version": {"any_": ["2"]}}}), "ix_flow_run_flow_version"),
+        (counting(FlowRuns, {"flow_runs": {"flow_runner_type": {"any_": ["docker"]}}}), "ix_flow_run_flow_runner_type"),
+        (counting(FlowRuns, {"deployments": {"id": {"any_": [DEPLOYMENT]}}}), "ix_flow_run_deployment_id_expected_start_time_id"),
+        (counting(TaskRuns, {"flow_runs": {"id": {"any_": [DEPLOYMENT]}}}), "uq_task_run_flow_run_id_task_key_dynamic_key"),
+        (listing(FlowRuns, {}, "ID_DESC"), "pk_flow_run"),
+        (listing(FlowRuns, {}, "EXPECTED_START_TIME_ASC"), "ix_flow_run_expected_start_time_id"),
+    ],
+)
+def test_a_filter_that_leaves_few_rows_is_answered_from_an_index_on_postgresql(on_postgres, work, index):
+    assert index in plan(on_postgres, work)
+
+
+@pytest.mark.parametrize("sort", ["ID_DESC", "EXPECTED_START_TIME_ASC"])
+def test_the_first_page_of_all_runs_is_read_without_sorting_them_all(on_postgres, sort):
+    found = plan(on_postgres, listing(FlowRuns, {}, sort))
+    assert not sorts(found), found
+
+
+def test_the_rows_are_as_many_as_these_plans_are_made_for(on_postgres, on_sqlite):
+    for database in (on_postgres, on_sqlite):
+        with database.engine(read_only=True).connect() as connection:
+            assert connection.execute(text("SELECT count(*) FROM flow_run WHERE state_type = 'SCHEDULED'")).scalar() == RUNS // 100

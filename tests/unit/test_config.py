@@ -1,0 +1,137 @@
+"""Settings: where they come from, what they may hold, and what a wrong one is answered with."""
+
+from dataclasses import FrozenInstanceError, fields
+from datetime import timedelta
+
+import pytest
+
+from app.config import InvalidSetting, Settings, settings_table, unknown_variables, variable_name
+
+
+def read(**environ):
+    return Settings.from_environ(environ)
+
+
+def test_the_defaults_are_those_of_the_contract():
+    settings = read()
+    assert settings.database_url == ""
+    assert settings.scheduler_max_runs == 100
+    assert settings.scheduler_max_scheduled_time == timedelta(days=100)
+    assert settings.scheduler_loop_seconds == 60.0
+    assert settings.bind == "127.0.0.1:8000"
+    assert settings == Settings()
+
+
+def test_the_default_bounds_are_those_of_the_contract():
+    bounds = read().bounds
+    assert bounds.body_bytes == 16 * 1024 * 1024
+    assert bounds.json_depth == 64
+    assert (bounds.tags, bounds.tag_length) == (200, 255)
+    assert bounds.name_length == 255
+    assert bounds.idempotency_key_length == 255
+    assert bounds.filter_values == 1000
+    assert bounds.page_size == 200
+    assert bounds.runs_per_request == 10_000
+
+
+def test_every_setting_is_read_from_its_variable():
+    texts = {
+        "database_url": "postgresql://db/mintaka",
+        "scheduler_max_scheduled_time": "3600",
+        "allowed_origins": "https://one.example, https://two.example",
+        "log_format": "JSON",
+        "log_level": "Warning",
+        "bind": "0.0.0.0:9000",
+        "max_body_bytes": "2048",
+    }
+    read_back = {
+        "scheduler_max_scheduled_time": timedelta(hours=1),
+        "allowed_origins": ("https://one.example", "https://two.example"),
+        "log_format": "json",
+        "log_level": "warning",
+        "max_body_bytes": 2048,
+    }
+    for field in fields(Settings):
+        text = texts.get(field.name, "77")
+        settings = read(**{f"MINTAKA_{field.name.upper()}": text})
+        expected = read_back.get(field.name, texts.get(field.name, 77))
+        assert getattr(settings, field.name) == expected, field.name
+        assert type(getattr(settings, field.name)) is type(field.default), field.name
+
+
+@pytest.mark.parametrize(
+    "setting, bound",
+    [
+        ("max_body_bytes", "body_bytes"),
+        ("max_json_depth", "json_depth"),
+        ("max_tags", "tags"),
+        ("max_tag_length", "tag_length"),
+        ("max_idempotency_key_length", "idempotency_key_length"),
+        ("max_filter_values", "filter_values"),
+        ("page_size", "page_size"),
+    ],
+)
+def test_every_bound_is_a_setting_of_its_own(setting, bound):
+    lifted = {setting: getattr(Settings(), setting) + 1}
+    before, after = Settings().bounds, Settings(**lifted).bounds
+    changed = {field.name for field in fields(before) if getattr(before, field.name) != getattr(after, field.name)}
+    assert changed == {bound}
+    assert getattr(after, bound) == lifted[setting]
+
+
+@pytest.mark.parametrize("text", ["", "   "])
+def test_an_empty_variable_means_the_default(text):
+    assert read(MINTAKA_SCHEDULER_MAX_RUNS=text).scheduler_max_runs == 100
+
+
+@pytest.mark.parametrize(
+    "variable, text, allowed",
+    [
+        ("MINTAKA_SCHEDULER_MAX_RUNS", "0", "a whole number from 1 to 10000"),
+        ("MINTAKA_SCHEDULER_MAX_RUNS", "10001", "a whole number from 1 to 10000"),
+        ("MINTAKA_SCHEDULER_MAX_RUNS", "1.5", "a whole number"),
+        ("MINTAKA_SCHEDULER_MAX_RUNS", "1_0", "a whole number"),
+        ("MINTAKA_SCHEDULER_MAX_RUNS", "-1", "a whole number"),
+        ("MINTAKA_SCHEDULER_LOOP_SECONDS", "0", "at least 0.1"),
+        ("MINTAKA_SCHEDULER_LOOP_SECONDS", "nan", "a number of seconds"),
+        ("MINTAKA_SCHEDULER_LOOP_SECONDS", "inf", "a number of seconds"),
+        ("MINTAKA_SCHEDULER_LOOP_SECONDS", "soon", "a number of seconds"),
+        ("MINTAKA_SCHEDULER_MAX_SCHEDULED_TIME", "100 days", "a number of seconds"),
+        ("MINTAKA_MAX_BODY_BYTES", "16MB", "a whole number"),
+        ("MINTAKA_LOG_FORMAT", "xml", "one of text, json"),
+        ("MINTAKA_LOG_LEVEL", "loud", "one of debug, info, warning, error"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_with_the_variable_and_what_is_allowed(variable, text, allowed):
+    with pytest.raises(InvalidSetting) as refused:
+        read(**{variable: text})
+    assert str(refused.value).startswith(f"{variable} must be ")
+    assert allowed in str(refused.value)
+
+
+def test_a_pool_holds_at_least_one_connection_for_each_thread():
+    assert Settings(threads=8).pool_size >= 8
+    assert Settings(threads=8, database_pool_size=3).pool_size == 3
+
+
+def test_settings_do_not_change_once_read():
+    with pytest.raises(FrozenInstanceError):
+        Settings().threads = 1
+
+
+def test_variables_that_are_no_setting_are_named_and_not_refused():
+    environ = {"MINTAKA_SCHEDULER_MAX_RUN": "7", "MINTAKA_THREADS": "2", "MINTAKA_TEST_POSTGRES_URL": "x", "HOME": "/"}
+    assert unknown_variables(environ) == ["MINTAKA_SCHEDULER_MAX_RUN"]
+    assert Settings.from_environ(environ).threads == 2
+
+
+def test_the_table_of_settings_has_a_row_for_each_with_its_default_and_what_it_is_for():
+    table = {variable: (default, help) for variable, default, help in settings_table()}
+    assert list(table) == [variable_name(field) for field in fields(Settings)]
+    assert table["MINTAKA_SCHEDULER_MAX_SCHEDULED_TIME"][0] == "8640000"
+    assert table["MINTAKA_SCHEDULER_LOOP_SECONDS"][0] == "60"
+    assert all(help.endswith(".") for _default, help in table.values())
+
+
+def test_every_default_in_the_table_can_be_set_as_it_is_written():
+    assert Settings.from_environ({variable: default for variable, default, _help in settings_table()}) == Settings()

@@ -1,0 +1,46 @@
+"""gunicorn is told what the settings say, and the defaults are safe ones."""
+
+import runpy
+
+import pytest
+
+
+@pytest.fixture
+def configured(monkeypatch):
+    """`configured(MINTAKA_X="1", ...)`: gunicorn's configuration with those variables set."""
+
+    def load(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return runpy.run_module("app.gunicorn_config")
+
+    for name in ("BIND", "WORKERS", "THREADS", "GRACEFUL_TIMEOUT", "LOG_FORMAT", "LOG_LEVEL"):
+        monkeypatch.delenv(f"MINTAKA_{name}", raising=False)
+    return load
+
+
+def test_by_default_only_this_machine_reaches_the_server(configured):
+    assert configured()["bind"] == ["127.0.0.1:8000"]
+
+
+def test_the_settings_reach_gunicorn(configured):
+    variables = {"BIND": "0.0.0.0:80, [::]:80", "WORKERS": "3", "THREADS": "7", "GRACEFUL_TIMEOUT": "1.5", "LOG_LEVEL": "error"}
+    configuration = configured(**{f"MINTAKA_{name}": value for name, value in variables.items()})
+    expected = {"bind": ["0.0.0.0:80", "[::]:80"], "workers": 3, "threads": 7, "graceful_timeout": 2, "loglevel": "error"}
+    assert {name: configuration[name] for name in expected} == expected
+
+
+def test_workers_are_forked_before_the_application_is_loaded(configured):
+    configuration = configured()
+    assert configuration["worker_class"] == "gthread"
+    assert configuration["preload_app"] is False
+
+
+def test_a_setting_that_makes_no_sense_is_named_without_a_traceback(configured):
+    with pytest.raises(SystemExit, match="MINTAKA_WORKERS must be a whole number"):
+        configured(MINTAKA_WORKERS="many")
+
+
+def test_gunicorn_logs_json_when_the_rest_does(configured):
+    assert "logconfig_dict" not in configured(MINTAKA_LOG_FORMAT="text")
+    assert configured(MINTAKA_LOG_FORMAT="json")["logconfig_dict"]["formatters"]["json"]["()"] == "app.api.logging.JsonFormatter"
