@@ -1,5 +1,11 @@
 """The WSGI entry: `gunicorn wsgi:app`, `flask --app wsgi ...`."""
 
-from app import create_app
+import sys
 
-app = create_app()
+from app import create_app
+from app.config import InvalidSetting
+
+try:
+    app = create_app()
+except InvalidSetting as error:
+    sys.exit(f"mintaka: {error}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from app.config import Settings
+from app.config import InvalidSetting, Settings, unknown_variables
 from app.domain.clock import utcnow
 
 __version__ = "0.1.0"
@@ -40,9 +40,15 @@ def create_app(settings=None, clock=utcnow):
     app = Flask("mintaka", instance_path=str(Path.cwd() / "instance"))
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     logging.configure(settings)
+    for name in unknown_variables():
+        app.logger.warning("%s is not a setting and has no effect", name)
     url = settings.database_url or default_database_url(app)
+    try:
+        database = Database(url, settings)
+    except ValueError as error:
+        raise InvalidSetting(f"MINTAKA_DATABASE_URL: {error}") from None
     policy = Policy(settings.scheduler_max_runs, settings.scheduler_max_scheduled_time, timedelta(seconds=settings.scheduler_retry_seconds))
-    app.extensions["mintaka"] = Services(settings, clock, Database(url, settings), policy)
+    app.extensions["mintaka"] = Services(settings, clock, database, policy)
     api.init_app(app, __version__)
     cli.init_app(app)
     return app

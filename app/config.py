@@ -129,8 +129,9 @@ def variable_name(setting):
     return f"MINTAKA_{setting.name.upper()}"
 
 
-def unknown_variables(environ):
+def unknown_variables(environ=None):
     """MINTAKA_* names that are no setting: worth a warning, not a refusal, since a cluster may inject names of its own."""
+    environ = os.environ if environ is None else environ
     known = {variable_name(setting) for setting in fields(Settings)}
     # MINTAKA_TEST_* belongs to the test suite
     return sorted(name for name in environ if name.startswith("MINTAKA_") and not name.startswith("MINTAKA_TEST_") and name not in known)

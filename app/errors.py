@@ -43,3 +43,10 @@ class Unavailable(AppError):
 
     def __init__(self, reason):
         super().__init__(reason=reason)
+
+
+class NotReady(AppError):
+    """{reason}"""
+
+    def __init__(self, reason):
+        super().__init__(reason=reason)

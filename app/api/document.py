@@ -47,7 +47,10 @@ ERRORS = {
     503: ("ServiceUnavailable", "The database is too busy or cannot be reached. Trying again later is safe."),
 }
 HEADERS = {
-    REQUEST_ID: {"description": "The request's own `X-Request-ID`, or one made for it. The server's log has it.", "schema": {"type": "string"}},
+    REQUEST_ID: {
+        "description": "The request's own `X-Request-ID`, or one made for it. The server's log has it.",
+        "schema": {"type": "string"},
+    },
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 0}},
 }
 

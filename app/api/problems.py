@@ -15,6 +15,7 @@ STATUS = {
     errors.Conflict: 409,
     errors.InvalidField: 422,
     errors.InvalidSchedule: 422,
+    errors.NotReady: 503,
     errors.Unavailable: 503,
 }
 

@@ -2,7 +2,7 @@
 
 from app.api.blueprint import Blueprint, services
 from app.db import migrate
-from app.errors import Unavailable
+from app.errors import NotReady
 from app.schemas import answers
 
 ORION_VERSION = "2.0b7"
@@ -28,11 +28,8 @@ def ready():
 
     true when the database answers and its migrations are current; 503 otherwise.
     """
-    at = migrate.current(services().database)
-    if at != migrate.head():
-        raise Unavailable(
-            f"the database is at revision {at or 'none'} and needs {migrate.head()}; `flask --app wsgi db upgrade` migrates it"
-        )
+    if pending := migrate.pending(services().database):
+        raise NotReady(pending)
     return True
 
 

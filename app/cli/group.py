@@ -100,6 +100,5 @@ def transaction(work, read_only=False):
 
 def require_current():
     """Raise Failed, saying what to do, unless the database is at the revision this program knows."""
-    at, head = migrate.current(mintaka().database), migrate.head()
-    if at != head:
-        raise Failed(f"The database is at revision {at or 'none'} and needs {head}; `flask --app wsgi db upgrade` migrates it.")
+    if pending := migrate.pending(mintaka().database):
+        raise Failed(pending)

@@ -4,13 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from app.cli.signals import stop_signals
 from app.db import migrate
 
 # Seconds between a child's death and its being noticed
@@ -20,18 +19,6 @@ MARGIN = 5.0
 
 GUNICORN = (sys.executable, "-m", "gunicorn", "--config", "python:app.gunicorn_config", "wsgi:app")
 SCHEDULER = (sys.executable, "-m", "flask", "--app", "wsgi", "scheduler", "run")
-
-
-@contextmanager
-def _stop_signals():
-    """An event that SIGINT and SIGTERM set while the block lasts, however often they come."""
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _start(command):
@@ -56,7 +43,7 @@ def supervise(commands, patience, wanted=lambda: True):
 
     Returns 0 after SIGINT or SIGTERM, or when `wanted()` turns false; 1 when a command ended of itself. None is left running.
     """
-    with _stop_signals() as stop:
+    with stop_signals() as stop:
         children = {}
         try:
             for name, command in commands.items():

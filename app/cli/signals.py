@@ -14,6 +14,11 @@ class Stop:
         # ends in a deadlock; SimpleQueue.put is reentrant
         self._wake = queue.SimpleQueue()
 
+    @property
+    def asked(self):
+        """Whether the end has been asked for."""
+        return self._asked
+
     def ask(self, *_signal):
         """Ask for the end; what a signal handler calls."""
         self._asked = True
@@ -36,4 +41,5 @@ def stop_signals():
         yield stop
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # who has been asked to end is ending: a signal that is repeated meanwhile must not turn a clean end into a death
+            signal.signal(number, signal.SIG_IGN if stop.asked else handler)

@@ -9,7 +9,7 @@ import uuid
 import orjson
 from sqlalchemy import JSON, DateTime, Text, Uuid, cast, column, event, exists, func, literal, make_url, not_, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.types import TypeDecorator
 
 from app.domain.instants import UTC
@@ -29,7 +29,10 @@ def database_url(text):
 
     Raises ValueError for a database that is not supported.
     """
-    url = make_url(text)
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ValueError("not a database URL; write sqlite:///file or postgresql://user@host/database") from None
     driver = DRIVERS.get(url.drivername, url.drivername)
     if driver not in DRIVERS.values():
         raise ValueError(f"{url.drivername}:// is not supported; use sqlite:///file or postgresql://user@host/database")

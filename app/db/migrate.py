@@ -33,6 +33,14 @@ def current(database):
     return database.run(lambda session: MigrationContext.configure(session.connection()).get_current_revision(), read_only=True)
 
 
+def pending(database):
+    """What keeps the database from being used by this program, as a sentence; None when its migrations are current."""
+    at = current(database)
+    if at == head():
+        return None
+    return f"The database is at revision {at or 'none'} and needs {head()}; `flask --app wsgi db upgrade` migrates it."
+
+
 def upgrade(database, revision="head"):
     """Migrate up to `revision`. Several processes may ask at once: one does the work, in one transaction."""
     _migrate(database, command.upgrade, revision)

@@ -49,13 +49,19 @@ class Database:
         too busy or does not answer.
         """
         for attempt in range(1, ATTEMPTS + 1):
+            worked = False
             try:
                 with self.transaction(read_only) as session:
-                    return work(session)
+                    result = work(session)
+                    worked = True
+                return result
             except TimeoutError as error:
                 raise Unavailable("every database connection is in use") from error
             except DBAPIError as error:
                 failure = dialects.failure(error)
+                if worked and error.connection_invalidated and not read_only:
+                    # the commit may have happened: to do it all again could do it twice
+                    raise Unavailable("the connection was lost during the commit; look whether the change was made") from error
                 if failure == "retry" and attempt < ATTEMPTS:
                     time.sleep(dialects.jitter(attempt))
                 elif failure == "conflict":

@@ -146,7 +146,10 @@ class ErrorItem(Schema):
     loc = fields.List(
         fields.Raw(metadata={"anyOf": [{"type": "string"}, {"type": "integer"}]}),
         required=True,
-        metadata={"description": "The path to the field, from `body` or `path` on: names of members, places in lists.", "example": ["body", "name"]},
+        metadata={
+            "description": "The path to the field, from `body` or `path` on: names of members, places in lists.",
+            "example": ["body", "name"],
+        },
     )
     msg = fields.String(required=True, metadata={"description": "What is wrong, and what is allowed."})
     type = fields.String(required=True)

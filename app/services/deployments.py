@@ -34,8 +34,8 @@ class DeploymentService:
     def upsert(self, fields):
         """Create the deployment, or update the one with the same `flow_id` and `name`. Returns its document, and whether it is new.
 
-        `fields` holds what the request holds, its schedule validated: on an update an absent field keeps its value and null clears it. Raises InvalidField
-        for a new deployment without `flow_data`.
+        `fields` holds what the request holds, its schedule validated: on an update an absent field keeps its value and null clears it.
+        Raises InvalidField for a new deployment without `flow_data`.
         """
         values = {name: CLEARED.get(name) if value is None else value for name, value in flow_runner_columns(fields).items()}
         identity = (DEPLOYMENT.c.flow_id == values["flow_id"], DEPLOYMENT.c.name == values["name"])
@@ -79,9 +79,9 @@ class DeploymentService:
         self.deployments.delete(id)
 
     def create_flow_run(self, id, fields):
-        """A run of the deployment, now: its parameters overlaid with the request's, the tags of both. Returns its document, and whether it is new.
+        """A run of the deployment, now: its parameters overlaid with the request's, the tags of both.
 
-        Raises NotFound.
+        Returns its document, and whether it is new. Raises NotFound.
         """
         row = self.deployments.require_for_run(id)
         runner = fields.get("flow_runner")

@@ -1,5 +1,7 @@
 """What has become of runs, for tests: written into the database, as a worker's reports would be."""
 
+from uuid import UUID
+
 from sqlalchemy import update
 
 from app.db.models import FlowRun
@@ -13,7 +15,7 @@ def enter_state(client, run, state_type):
     database = client.application.extensions["mintaka"].database
     with database.transaction() as session:
         values = {"state_type": state_type, "state_name": state_type.capitalize()}
-        session.execute(update(FLOW_RUN).where(FLOW_RUN.c.id == run["id"]).values(values))
+        session.execute(update(FLOW_RUN).where(FLOW_RUN.c.id == UUID(run["id"])).values(values))
 
 
 def start_some(client, runs):

@@ -63,7 +63,7 @@ def test_a_deployment_is_read_by_the_names_of_its_flow_and_its_own(api):
 
 def test_deployments_are_ordered_by_name_then_id(api):
     flow, other = make_flow(api), make_flow(api)
-    made = [make_deployment(api, flow_id=(flow, other)[number % 2]["id"], name=name) for number, name in enumerate("cabbca")]
+    made = [make_deployment(api, flow_id=(flow, other)[number % 2]["id"], name=name) for number, name in enumerate("cabbac")]
     both = {"flows": {"id": {"any_": [flow["id"], other["id"]]}}}
     found = ok(api.post("/deployments/filter", json=both))
     assert found == sorted(made, key=lambda deployment: (deployment["name"], deployment["id"]))

@@ -62,7 +62,8 @@ def test_a_new_task_run_is_pending_and_answered_with_every_field(client, clock):
     }
 
 
-def test_a_task_run_keeps_what_it_was_created_with(client):
+def test_a_task_run_keeps_what_it_was_created_with(client, clock):
+    clock.stop_at(NOON)
     given = {
         "name": "extract-0",
         "task_key": "extract",

@@ -130,12 +130,26 @@ def test_a_pass_with_failures_is_still_one_line_of_json(run, client, app):
     assert json.loads(done(run("scheduler", "run", "--once", "--all", "--output", "json")))["failures"] == 1
 
 
-def test_a_signal_wakes_whoever_waits_and_the_handlers_are_put_back():
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.fixture
+def handlers():
+    """Put the signal handlers back that a stopped command leaves switched off."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield before
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_the_handlers_are_put_back_when_nobody_asked_for_the_end(handlers):
+    with stop_signals():
+        assert signal.getsignal(signal.SIGTERM) is not handlers[signal.SIGTERM]
+    assert signal.getsignal(signal.SIGTERM) is handlers[signal.SIGTERM]
+
+
+def test_a_signal_wakes_whoever_waits_and_a_second_one_cannot_kill_what_is_ending(handlers):
     with stop_signals() as stop:
         assert stop.wait(0) is False
         assert stop.wait(0.001) is False
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
         assert stop.wait(PATIENCE) is True
         assert stop.wait(PATIENCE) is True
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN

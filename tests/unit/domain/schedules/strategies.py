@@ -21,8 +21,7 @@ spans = st.integers(0, 60 * 24 * 400).map(lambda minutes: timedelta(minutes=minu
 )
 
 
-@st.composite
-def cron_fields(draw, index):
+def cron_fields(index):
     """One field of a cron expression."""
     low, high = _CRON_RANGES[index]
     value = st.integers(low, high).map(str)
@@ -32,16 +31,16 @@ def cron_fields(draw, index):
     items = [
         st.just("*"),
         value,
-        st.builds("{}-{}".format, value, value),
-        st.builds("*/{}".format, step),
-        st.builds("{}-{}/{}".format, value, value, step),
-        st.builds("{}/{}".format, value, step),
+        st.tuples(value, value).map("-".join),
+        step.map("*/{}".format),
+        st.tuples(value, value, step).map(lambda parts: "{}-{}/{}".format(*parts)),
+        st.tuples(value, step).map("/".join),
     ]
     if index == 2:
-        items += [st.sampled_from(["l", "?", "10-L"]), st.builds("{}W".format, st.integers(1, 31))]
+        items += [st.sampled_from(["l", "?", "10-L"]), st.integers(1, 31).map("{}W".format)]
     if index == 4:
-        items += [st.builds("L{}".format, st.integers(0, 7)), st.builds("{}#{}".format, value, st.integers(1, 5)), st.just("?")]
-    return ",".join(draw(st.lists(st.one_of(items), min_size=1, max_size=2)))
+        items += [st.integers(0, 7).map("L{}".format), st.tuples(value, st.sampled_from("12345")).map("#".join), st.just("?")]
+    return st.lists(st.one_of(items), min_size=1, max_size=2).map(",".join)
 
 
 cron_texts = st.tuples(*map(cron_fields, range(5))).map(" ".join)
@@ -51,25 +50,27 @@ dense_cron_texts = st.sampled_from(
 )
 
 
+_seconds = (
+    st.integers(1, 200).map(lambda days: days * 86_400)
+    | st.integers(1, 10**6)
+    | st.floats(0.001, 10**6, allow_nan=False)
+    | st.sampled_from([86_400.0, 90_000, 1800, 0.000001])
+)
+_choice = st.booleans()
+
+
 @st.composite
 def interval_documents(draw):
-    seconds = draw(
-        st.integers(1, 200).map(lambda days: days * 86_400)
-        | st.integers(1, 10**6)
-        | st.floats(0.001, 10**6, allow_nan=False)
-        | st.sampled_from([86_400.0, 90_000, 1800, 0.000001])
-    )
-    document = {"interval": seconds}
-    if draw(st.booleans()):
+    document = {"interval": draw(_seconds)}
+    if draw(_choice):
         document["timezone"] = draw(zones)
-    elif draw(st.booleans()):
+    elif draw(_choice):
         document["anchor_date"] = draw(moments).isoformat()
     return document
 
 
-@st.composite
-def cron_documents(draw):
-    return {"cron": draw(cron_texts | dense_cron_texts), "timezone": draw(zones), "day_or": draw(st.booleans())}
+def cron_documents():
+    return st.fixed_dictionaries({"cron": cron_texts | dense_cron_texts, "timezone": zones, "day_or": _choice})
 
 
 def _numbers(low, high, signed=False, most=4):
@@ -79,47 +80,51 @@ def _numbers(low, high, signed=False, most=4):
     return st.lists(number, min_size=1, max_size=most).map(lambda found: ",".join(map(str, found)))
 
 
+FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY")
+_plain_days = st.lists(st.sampled_from(WEEKDAYS), min_size=1, max_size=5, unique=True).map(",".join)
+_numbered_days = st.tuples(st.sampled_from(["1", "2", "3", "4", "5", "-1", "-2"]), st.sampled_from(WEEKDAYS)).map("".join)
+# The parts of a rule: its values, and that one rule in how many has it.
+_PARTS = {
+    "INTERVAL": (st.sampled_from([1, 2, 3, 5, 7, 10]) | st.integers(1, 60), 2),
+    "BYMONTH": (_numbers(1, 12), 4),
+    "BYMONTHDAY": (_numbers(1, 31, True), 4),
+    "BYYEARDAY": (_numbers(1, 366, True, 20), 10),
+    "BYWEEKNO": (_numbers(1, 51), 10),
+    "BYDAY": (_plain_days, 4),
+    "BYHOUR": (_numbers(0, 23), 4),
+    "BYMINUTE": (_numbers(0, 59), 4),
+    "BYSECOND": (_numbers(0, 59), 10),
+    "BYSETPOS": (_numbers(1, 3, True) | _numbers(1, 30, True), 5),
+    "WKST": (st.sampled_from(WEEKDAYS), 4),
+    "COUNT": (st.integers(1, 30), 5),
+}
+_odds = {odds: st.integers(1, odds) for _, odds in _PARTS.values()}
+
+
 @st.composite
-def rules(draw, frequencies=("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY"), weeks=True, counts=True):
+def rules(draw, frequencies=FREQUENCIES, without=()):
     """The text of a rule, without its RRULE:."""
-    frequency = draw(st.sampled_from(frequencies))
-    parts = [f"FREQ={frequency}"]
+    parts = {"FREQ": draw(st.sampled_from(frequencies))}
+    for name, (values, odds) in _PARTS.items():
+        if name not in without and draw(_odds[odds]) == 1:
+            parts[name] = draw(values)
+    if "BYDAY" in parts and parts["FREQ"] in {"YEARLY", "MONTHLY"} and "BYWEEKNO" not in parts and draw(_choice):
+        parts["BYDAY"] = draw(_numbered_days)
+    return ";".join(f"{name}={value}" for name, value in parts.items())
 
-    def maybe(name, values, odds=4):
-        if draw(st.integers(1, odds)) == 1:
-            parts.append(f"{name}={draw(values)}")
 
-    maybe("INTERVAL", st.sampled_from([1, 2, 3, 5, 7, 10]) | st.integers(1, 60), 2)
-    maybe("BYMONTH", _numbers(1, 12))
-    maybe("BYMONTHDAY", _numbers(1, 31, True))
-    maybe("BYYEARDAY", _numbers(1, 366, True, 20), 10)
-    if weeks:
-        maybe("BYWEEKNO", _numbers(1, 51), 10)
-    numbered = frequency in {"YEARLY", "MONTHLY"} and not any(part.startswith("BYWEEKNO") for part in parts) and draw(st.booleans())
-    plain = st.lists(st.sampled_from(WEEKDAYS), min_size=1, max_size=5, unique=True).map(",".join)
-    ordinal = st.sampled_from([1, 2, 3, 4, 5, -1, -2])
-    maybe("BYDAY", st.builds("{}{}".format, ordinal, st.sampled_from(WEEKDAYS)) if numbered else plain, 3)
-    maybe("BYHOUR", _numbers(0, 23))
-    maybe("BYMINUTE", _numbers(0, 59))
-    maybe("BYSECOND", _numbers(0, 59), 10)
-    maybe("BYSETPOS", _numbers(1, 3, True) | _numbers(1, 30, True), 5)
-    maybe("WKST", st.sampled_from(WEEKDAYS))
-    if counts:
-        maybe("COUNT", st.integers(1, 30), 5)
-    return ";".join(parts)
+_rule_lists = st.lists(rules(), min_size=1, max_size=2)
+_date_lists = st.lists(st.tuples(moments, st.sampled_from(["", "Z"])), max_size=3)
 
 
 @st.composite
 def rrule_documents(draw):
     lines = []
-    if draw(st.booleans()):
+    if draw(_choice):
         lines.append(f"DTSTART:{draw(moments):%Y%m%dT%H%M%S}")
-    lines += [f"RRULE:{rule}" for rule in draw(st.lists(rules(), min_size=1, max_size=2))]
+    lines += [f"RRULE:{rule}" for rule in draw(_rule_lists)]
     for name in ("RDATE", "EXDATE"):
-        dates = draw(st.lists(moments, max_size=3))
+        dates = draw(_date_lists)
         if dates:
-            lines.append(f"{name}:" + ",".join(f"{date:%Y%m%dT%H%M00}{draw(st.sampled_from(['', 'Z']))}" for date in dates))
+            lines.append(f"{name}:" + ",".join(f"{date:%Y%m%dT%H%M00}{zone}" for date, zone in dates))
     return {"rrule": "\n".join(lines), "timezone": draw(zones)}
-
-
-documents = interval_documents() | cron_documents() | rrule_documents()
