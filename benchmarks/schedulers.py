@@ -19,6 +19,7 @@ REFERENCE_PASS = """
 import asyncio, time
 from prefect.orion.services.scheduler import Scheduler
 async def main():
+    began = time.perf_counter()
     await Scheduler(loop_seconds=0.1).start(loops=1)
     print(time.perf_counter() - began)
 asyncio.run(main())

@@ -1,5 +1,7 @@
 """Filters as SQL: one function for every entity, so that a list and its count cannot disagree."""
 
+from typing import NamedTuple
+
 from sqlalchemy import exists, false, not_
 
 from app.db.dialects import array_contains_all, contains_text, is_empty_array
@@ -9,29 +11,37 @@ from app.domain.filters import conditions
 TABLES = {"flows": Flow.__table__, "deployments": Deployment.__table__, "flow_runs": FlowRun.__table__, "task_runs": TaskRun.__table__}
 FLOW, DEPLOYMENT, FLOW_RUN, TASK_RUN = TABLES.values()
 
-# How another entity hangs on the one that is listed: (other, the condition that joins it, what hangs on *it*).
+
+class Relation(NamedTuple):
+    """How another entity hangs on the one that is listed: the condition that joins it, and what hangs on *it*.
+
+    `reference` is the listed one's column that names the other, where it has one.
+    """
+
+    other: str
+    joined: object
+    further: tuple = ()
+    reference: object = None
+
+
+def _refers(other, reference, to, further=()):
+    return Relation(other, to.c.id == reference, further, reference)
+
+
 # A filter on flow runs and one on their task runs mean the same run, as they do in the reference.
+_TASKS_OF_RUN = Relation("task_runs", TASK_RUN.c.flow_run_id == FLOW_RUN.c.id)
+_OWNERS_OF_RUN = (_refers("flows", FLOW_RUN.c.flow_id, FLOW), _refers("deployments", FLOW_RUN.c.deployment_id, DEPLOYMENT))
 RELATIONS = {
     "flows": (
-        ("deployments", DEPLOYMENT.c.flow_id == FLOW.c.id, ()),
-        ("flow_runs", FLOW_RUN.c.flow_id == FLOW.c.id, (("task_runs", TASK_RUN.c.flow_run_id == FLOW_RUN.c.id, ()),)),
+        Relation("deployments", DEPLOYMENT.c.flow_id == FLOW.c.id),
+        Relation("flow_runs", FLOW_RUN.c.flow_id == FLOW.c.id, (_TASKS_OF_RUN,)),
     ),
     "deployments": (
-        ("flows", FLOW.c.id == DEPLOYMENT.c.flow_id, ()),
-        ("flow_runs", FLOW_RUN.c.deployment_id == DEPLOYMENT.c.id, (("task_runs", TASK_RUN.c.flow_run_id == FLOW_RUN.c.id, ()),)),
+        _refers("flows", DEPLOYMENT.c.flow_id, FLOW),
+        Relation("flow_runs", FLOW_RUN.c.deployment_id == DEPLOYMENT.c.id, (_TASKS_OF_RUN,)),
     ),
-    "flow_runs": (
-        ("flows", FLOW.c.id == FLOW_RUN.c.flow_id, ()),
-        ("deployments", DEPLOYMENT.c.id == FLOW_RUN.c.deployment_id, ()),
-        ("task_runs", TASK_RUN.c.flow_run_id == FLOW_RUN.c.id, ()),
-    ),
-    "task_runs": (
-        (
-            "flow_runs",
-            FLOW_RUN.c.id == TASK_RUN.c.flow_run_id,
-            (("flows", FLOW.c.id == FLOW_RUN.c.flow_id, ()), ("deployments", DEPLOYMENT.c.id == FLOW_RUN.c.deployment_id, ())),
-        ),
-    ),
+    "flow_runs": (*_OWNERS_OF_RUN, _TASKS_OF_RUN),
+    "task_runs": (_refers("flow_runs", TASK_RUN.c.flow_run_id, FLOW_RUN, _OWNERS_OF_RUN),),
 }
 
 OPERATORS = {
@@ -73,11 +83,22 @@ def _own_conditions(session, entity, criteria):
 
 def _related_conditions(session, relations, filters):
     found = []
-    for other, joined, further in relations:
-        deeper = _related_conditions(session, further, filters)
-        if filters.get(other) is not None or deeper:
-            inner = _own_conditions(session, other, filters.get(other) or {}) + deeper
-            found.append(exists().where(joined, *inner))
+    for relation in relations:
+        criteria = filters.get(relation.other)
+        deeper = _related_conditions(session, relation.further, filters)
+        if criteria is None and not deeper:
+            continue
+        asked = list(conditions(relation.other, criteria or {}))
+        if relation.reference is not None and not deeper and all(criterion.column == "id" for criterion, _, _ in asked):
+            # the foreign key vouches for the other row: to ask for its id is to ask for the reference
+            found.append(relation.reference.is_not(None))
+            found += [
+                condition
+                for _, operator, value in asked
+                if (condition := OPERATORS[operator](session, relation.reference, value)) is not None
+            ]
+        else:
+            found.append(exists().where(relation.joined, *_own_conditions(session, relation.other, criteria or {}), *deeper))
     return found
 
 

@@ -21,11 +21,11 @@ class Body(Schema):
     class Meta:
         unknown = RAISE
 
-    error_messages = {"unknown": UNKNOWN, "type": "Not a JSON object."}  # noqa: RUF012 - marshmallow's way
+    error_messages = {"unknown": UNKNOWN, "type": "Not a JSON object."}
 
 
 class _Field(fields.Field):
-    default_error_messages = {"required": MISSING, "null": NULL}  # noqa: RUF012 - marshmallow's way
+    default_error_messages = {"required": MISSING, "null": NULL}
 
 
 class Text(_Field, fields.String):
@@ -141,7 +141,7 @@ class Choice(_Field):
 class BoundedList(_Field, fields.List):
     """A list of at most as many values as the bound called `bound` allows."""
 
-    default_error_messages = {"invalid": "Not a list."}  # noqa: RUF012 - marshmallow's way
+    default_error_messages = {"invalid": "Not a list."}
 
     def __init__(self, inner, bound, **kwargs):
         super().__init__(inner, **kwargs)

@@ -46,13 +46,13 @@ def version_of(run):
     return run["expected_start_time"][11:13], run["parameters"]["version"], tuple(run["tags"])
 
 
-def test_no_reader_sees_runs_of_two_versions_while_an_update_and_a_scheduler_run(shared, clients, api):
-    deployment = make_deployment(api, **VERSIONS[0])
+def test_no_reader_sees_runs_of_two_versions_while_an_update_and_a_scheduler_run(app, client):
+    deployment = make_deployment(client, **VERSIONS[0])
     done = Event()
-    database, settings = (getattr(shared.app.extensions["mintaka"], name) for name in ("database", "policy"))
+    parts = app.extensions["mintaka"]
 
     def update():
-        client = clients()
+        client = app.test_client()
         try:
             for number in range(1, 26):
                 body = {"name": deployment["name"], "flow_id": deployment["flow_id"]} | VERSIONS[number % 2]
@@ -61,7 +61,7 @@ def test_no_reader_sees_runs_of_two_versions_while_an_update_and_a_scheduler_run
             done.set()
 
     def read():
-        client, seen = clients(), []
+        client, seen = app.test_client(), []
         mine = {"flow_runs": {"deployment_id": {"any_": [deployment["id"]]}}}
         while not done.is_set():
             seen.append(Counter(version_of(run) for run in ok(client.post("/flow_runs/filter", json=mine))))
@@ -69,7 +69,7 @@ def test_no_reader_sees_runs_of_two_versions_while_an_update_and_a_scheduler_run
 
     def schedule():
         while not done.is_set():
-            Scheduler(database, shared.clock, settings).run_once(all_active=True)
+            Scheduler(parts.database, parts.clock, parts.policy).run_once(all_active=True)
 
     _, *answers, _ = together(update, read, read, schedule)
     for seen in answers:
@@ -77,8 +77,8 @@ def test_no_reader_sees_runs_of_two_versions_while_an_update_and_a_scheduler_run
         for versions in seen:
             ((version, count),) = versions.items()
             assert version in VERSIONED
-            assert count in (99, 100)
-    assert {version_of(run) for run in runs_of(api, deployment)} == {("01", 1, ("auto-scheduled", "v1"))}
+            assert count >= 100
+    assert {version_of(run) for run in runs_of(client, deployment)} == {("01", 1, ("auto-scheduled", "v1"))}
 
 
 def test_clients_that_create_one_deployment_at_once_create_it_once(clients, api):

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.serving import PATIENCE, ROOT
+
 
 COMMAND = [
     sys.executable,

@@ -221,5 +221,5 @@ def _what_is_wrong(parts):
         try:
             croniter(" ".join(alone), _A_START)
         except (CroniterError, ValueError):
-            return f"has a {name} field that cannot be read; allowed are {allowed}, *, lists (1,2), ranges (1-5) and steps (*/2)"
+            return f"cannot be read in its {name} field; allowed are {allowed}, *, lists (1,2), ranges (1-5) and steps (*/2)"
     return "is not a cron expression of five fields"

@@ -34,7 +34,7 @@ def dates(schedule, start, end, limit):
 
 
 @KINDS
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=200)
 @given(data=st.data(), start=strategies.moments, span=strategies.spans, part=st.fractions(0, 1))
 def test_the_dates_of_a_window_are_those_of_its_parts(documents, data, start, span, part):
     schedule = read(data.draw(documents))
@@ -49,7 +49,7 @@ def test_the_dates_of_a_window_are_those_of_its_parts(documents, data, start, sp
 
 
 @KINDS
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=120)
 @given(data=st.data(), start=strategies.moments, span=strategies.spans, limit=st.integers(0, 50))
 def test_dates_are_utc_in_strict_order_inside_the_window_and_no_more_than_the_limit(documents, data, start, span, limit):
     schedule = read(data.draw(documents))
@@ -61,7 +61,7 @@ def test_dates_are_utc_in_strict_order_inside_the_window_and_no_more_than_the_li
 
 
 @KINDS
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=100)
 @given(data=st.data(), start=strategies.moments, span=strategies.spans)
 def test_both_ends_of_a_window_belong_to_it(documents, data, start, span):
     schedule = read(data.draw(documents))
@@ -72,7 +72,7 @@ def test_both_ends_of_a_window_belong_to_it(documents, data, start, span):
 
 
 @KINDS
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=100)
 @given(data=st.data(), start=strategies.moments, span=strategies.spans)
 def test_the_document_of_a_schedule_is_read_back_as_the_same_schedule(documents, data, start, span):
     schedule = read(data.draw(documents))

@@ -31,7 +31,7 @@ def by_dateutil(text, number, until):
     return found
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=500)
 @given(rule=strategies.rules(), start=st.datetimes(datetime(2010, 1, 1), datetime(2024, 1, 1)))
 def test_dates_are_those_of_dateutil(rule, start):
     start = start.replace(second=0, microsecond=0)
