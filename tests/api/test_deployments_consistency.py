@@ -2,6 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Barrier, Event
 
 import pytest
@@ -22,6 +23,12 @@ VERSIONS = [
     for hour in range(2)
 ]
 VERSIONED = {(f"{hour:02}", hour, ("auto-scheduled", f"v{hour}")) for hour in range(2)}
+
+
+@pytest.fixture(autouse=True)
+def stopped_clock(api_clock):
+    # no occurrence passes between two steps of a test
+    api_clock.stop_at(datetime(2022, 6, 1, 12, 30, tzinfo=UTC))
 
 
 @pytest.fixture

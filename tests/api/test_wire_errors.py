@@ -1,6 +1,7 @@
 """Wire rules about errors and about ids, instants, names and pages (contract, section 1)."""
 
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 
@@ -229,7 +230,8 @@ def test_a_duration_is_answered_as_a_float_number_of_seconds(api):
     assert '"estimated_run_time":0.0' in run
 
 
-def test_limit_defaults_to_200_and_may_not_exceed_it(api):
+def test_limit_defaults_to_200_and_may_not_exceed_it(api, api_clock):
+    api_clock.stop_at(datetime(2022, 6, 1, tzinfo=UTC))
     deployment = make_deployment(api, schedule={"interval": 60})
     ok(api.post(f"/deployments/{deployment['id']}/schedule", json={"max_runs": 300}))
     mine = {"flow_runs": {"deployment_id": {"any_": [deployment["id"]]}}}

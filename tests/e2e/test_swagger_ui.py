@@ -1,0 +1,144 @@
+"""Swagger UI in a real browser: every example works as it stands when Execute is pressed, in the order of the page's description."""
+
+import json
+import os
+import shutil
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.conftest import IN_CI
+from tests.serving import PATIENCE
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+# Chromium would otherwise call home, and as root it refuses to start in its sandbox
+OPTIONS = [
+    "--headless=new",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1400,1000",
+    *(["--no-sandbox"] if os.getuid() == 0 else []),
+]
+
+READ = "return Boolean(window.ui.specSelectors.specResolvedSubtree(['paths', ...arguments]))"
+
+# tag, operation, the status that Execute is answered with
+JOURNEY = [
+    ("Flows", "create_flow", 201),
+    ("Flows", "read_flow", 200),
+    ("Flows", "read_flow_by_name", 200),
+    ("Flows", "update_flow", 204),
+    ("Flows", "read_flows", 200),
+    ("Flows", "count_flows", 200),
+    ("Deployments", "create_deployment", 201),
+    ("Deployments", "read_deployment", 200),
+    ("Deployments", "read_deployment_by_name", 200),
+    ("Deployments", "read_deployments", 200),
+    ("Deployments", "count_deployments", 200),
+    ("Flow Runs", "read_flow_runs", 200),
+    ("Deployments", "schedule_deployment", 200),
+    ("Deployments", "create_flow_run_from_deployment", 201),
+    ("Flow Runs", "read_flow_run", 200),
+    ("Flow Runs", "create_flow_run", 201),
+    ("Flow Runs", "update_flow_run", 204),
+    ("Flow Runs", "count_flow_runs", 200),
+    ("Task Runs", "create_task_run", 201),
+    ("Task Runs", "read_task_run", 200),
+    ("Task Runs", "read_task_runs", 200),
+    ("Task Runs", "count_task_runs", 200),
+    ("Deployments", "set_schedule_inactive", 200),
+    ("Deployments", "set_schedule_active", 200),
+    ("Task Runs", "delete_task_run", 204),
+    ("Flow Runs", "delete_flow_run", 204),
+    ("Deployments", "delete_deployment", 204),
+    ("Flows", "delete_flow", 204),
+    ("Root", "health", 200),
+    ("Root", "ready", 200),
+    ("Root", "hello", 200),
+    ("Admin", "read_version", 200),
+]
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """A headless Chromium with an empty profile, which keeps a log of what it asks the network for."""
+    if not (CHROMIUM and DRIVER):
+        reason = "no browser: Debian's packages chromium and chromium-driver have one"
+        (pytest.fail if IN_CI else pytest.skip)(reason)
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for option in [*OPTIONS, f"--user-data-dir={tmp_path / 'profile'}"]:
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield browser
+    browser.quit()
+
+
+class Page:
+    """Swagger UI, as somebody uses it."""
+
+    def __init__(self, browser, server):
+        self.browser = browser
+        browser.get(f"{server.api}/docs")
+        self.wait(lambda: self.find("#operations-Flows-create_flow"))
+
+    def find(self, selector, within=None):
+        """The first element that a CSS selector finds, or None."""
+        return next(iter((within or self.browser).find_elements(By.CSS_SELECTOR, selector)), None)
+
+    def wait(self, condition):
+        """The first true answer of `condition()`."""
+        return WebDriverWait(self.browser, PATIENCE).until(lambda _: condition())
+
+    def execute(self, tag, operation):
+        """Open an operation, press Execute, and return the status and body that the page shows."""
+        block = self.find(f"#operations-{tag.replace(' ', '_')}-{operation}")
+        self.click(self.find(".opblock-summary-control", block))
+        path = self.find(".opblock-summary-path", block).get_attribute("data-path")
+        method = self.find(".opblock-summary-method", block).text.lower()
+        # Swagger UI reads an operation when it is opened, and shows the button a moment before it has
+        self.wait(lambda: self.browser.execute_script(READ, path, method))
+        self.click(self.wait(lambda: self.find(".btn.execute", block)))
+        row = self.wait(lambda: self.find(".live-responses-table tr.response .response-col_status", block))
+        status = self.wait(lambda: row.text.split()[0] if row.text.split() else None)
+        body = self.find(".live-responses-table .highlight-code, .live-responses-table .microlight", block)
+        text = body.text if body else ""
+        self.click(self.find(".opblock-summary-control", block))
+        return int(status), text
+
+    def click(self, element):
+        """Click an element wherever on the page it is."""
+        self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'}); arguments[0].click()", element)
+
+
+def test_every_example_works_when_execute_is_pressed_and_nothing_leaves_the_server(browser, gunicorn_server, sqlite_url):
+    server = gunicorn_server(sqlite_url, workers=1)
+    page = Page(browser, server)
+    listed = {element.get_attribute("id") for element in browser.find_elements(By.CSS_SELECTOR, ".opblock")}
+    assert listed == {f"operations-{tag.replace(' ', '_')}-{operation}" for tag, operation, _ in JOURNEY}, "the journey visits every operation"
+    answers = {}
+    for tag, operation, expected in JOURNEY:
+        status, answers[operation] = page.execute(tag, operation)
+        assert status == expected, (operation, answers[operation])
+    assert "auto-scheduled" in answers["read_flow_runs"]
+    assert "nightly" in answers["read_deployments"]
+    assert asked_elsewhere(browser, server) == []
+    assert [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def asked_elsewhere(browser, server):
+    """The addresses of other hosts that the page asked for."""
+    asked = []
+    for entry in browser.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            asked.append(message["params"]["request"]["url"])
+    assert asked, "the browser logs its requests"
+    return [url for url in asked if not url.startswith((server.url, "data:", "chrome:", "blob:"))]
