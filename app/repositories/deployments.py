@@ -88,7 +88,10 @@ class Deployments(Repository):
         return self.document(self.session.execute(statement).one(), now)
 
     def claim_due(self, now, limit):
-        """Whole rows of up to `limit` deployments due for a top-up at `now`, longest due first, locked; those that others hold are passed over."""
+        """Whole rows of up to `limit` deployments due for a top-up at `now`, longest due first, locked.
+
+        Those that others hold are passed over.
+        """
         statement = select(DEPLOYMENT).where(DEPLOYMENT.c.top_up_due <= now).order_by(DEPLOYMENT.c.top_up_due, DEPLOYMENT.c.id)
         return self.session.execute(statement.limit(limit).with_for_update(key_share=True, skip_locked=True)).all()
 

@@ -261,7 +261,7 @@ ORDERS = {
 
 @pytest.fixture
 def runs_to_sort(app, client, clock):
-    """Runs a to e, made in the order c b d a e; d and e are scheduled for the same time, c before, a after; b has ended, and d before it."""
+    """Runs a to e, made in the order c b d a e; d and e are scheduled for one time, c before, a after; b has ended, and d before it."""
     clock.stop_at(NOON)
     flow, runs = make_flow(client), {}
     for name, day in (("c", 1), ("b", None), ("d", 2), ("a", 3), ("e", 2)):

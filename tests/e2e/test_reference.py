@@ -48,7 +48,8 @@ FLOWS = [
 DEPLOYMENTS = [
     post("/deployments/", {"name": "plain", "flow_id": "{one}", "flow_data": BLOB}, save="plain"),
     post("/deployments/", {"name": "rich", "flow_id": "{one}", "flow_data": BLOB, "parameters": {"a": 1, "b": [1, {"c": None}]}}
-         | {"tags": ["t", "u"], "flow_runner": {"type": "subprocess", "config": {"env": {"A": "b"}}}, "is_schedule_active": False}, save="rich"),
+         | {"tags": ["t", "u"], "flow_runner": {"type": "subprocess", "config": {"env": {"A": "b"}}}, "is_schedule_active": False},
+         save="rich"),
     post("/deployments/", {"name": "plain", "flow_id": ABSENT, "flow_data": BLOB}, differs="errors are problem documents"),
     get("/deployments/{rich}"),
     get("/deployments/name/f-one/rich"),
@@ -75,8 +76,10 @@ RUNS = [
     get("/deployments/{rich}"),
     get("/flow_runs/{run}"),
     get(f"/flow_runs/{ABSENT}"),
-    post("/flow_runs/", {"flow_id": "{two}", "name": "running-1", "state": {"type": "RUNNING", "name": "Started"}, "context": {"a": 1}}, save="running"),
-    post("/flow_runs/", {"flow_id": "{two}", "name": "done-1", "state": {"type": "COMPLETED", "data": BLOB}, "flow_version": "1", "tags": ["q"]}),
+    post("/flow_runs/", {"flow_id": "{two}", "name": "running-1", "state": {"type": "RUNNING", "name": "Started"}, "context": {"a": 1}},
+         save="running"),
+    post("/flow_runs/", {"flow_id": "{two}", "name": "done-1", "state": {"type": "COMPLETED", "data": BLOB}}
+         | {"flow_version": "1", "tags": ["q"]}),
     post("/flow_runs/", {"flow_id": "{two}", "name": "later-1"}
          | {"state": {"type": "SCHEDULED", "state_details": {"scheduled_time": "2031-01-01T00:00:00+01:00"}}}),
     post("/flow_runs/", {"flow_id": ABSENT}, differs="errors are problem documents"),
@@ -98,7 +101,8 @@ RUNS = [
     post("/flow_runs/filter", {"sort": "NAME_DESC", "flow_runs": {"state": {"name": {"any_": ["Started", "Completed"]}}}}),
     post("/flow_runs/filter", {"flow_runs": {"flow_version": {"any_": ["1"]}}}),
     post("/flow_runs/filter", {"flow_runs": {"flow_runner_type": {"any_": ["y", "docker"]}, "parent_task_run_id": {"is_null_": True}}}),
-    post("/flow_runs/filter", {"flow_runs": {"expected_start_time": {"after_": "2030-12-31T23:00:00Z", "before_": "2031-01-01T00:00:00+01:00"}}}),
+    post("/flow_runs/filter", {"flow_runs": {"expected_start_time": {"after_": "2030-12-31T23:00:00Z",
+                                                                     "before_": "2031-01-01T00:00:00+01:00"}}}),
     post("/flow_runs/filter", {"flow_runs": {"next_scheduled_start_time": {"after_": "2030-12-31T23:00:00Z"}}}),
     post("/flow_runs/filter", {"flow_runs": {"start_time": {"is_null_": False}, "deployment_id": {"is_null_": True}}}),
     post("/flow_runs/count", {"flow_runs": {"id": {"not_any_": ["{run}"]}}, "deployments": {}}),

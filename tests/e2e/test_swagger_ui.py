@@ -81,6 +81,11 @@ def browser(tmp_path):
     browser.quit()
 
 
+def element_id(tag, operation):
+    """The id of an operation's element in the page."""
+    return f"operations-{tag.replace(' ', '_')}-{operation}"
+
+
 class Page:
     """Swagger UI, as somebody uses it."""
 
@@ -99,7 +104,7 @@ class Page:
 
     def execute(self, tag, operation):
         """Open an operation, press Execute, and return the status and body that the page shows."""
-        block = self.find(f"#operations-{tag.replace(' ', '_')}-{operation}")
+        block = self.find(f"#{element_id(tag, operation)}")
         self.click(self.find(".opblock-summary-control", block))
         path = self.find(".opblock-summary-path", block).get_attribute("data-path")
         method = self.find(".opblock-summary-method", block).text.lower()
@@ -122,7 +127,7 @@ def test_every_example_works_when_execute_is_pressed_and_nothing_leaves_the_serv
     server = gunicorn_server(sqlite_url, workers=1)
     page = Page(browser, server)
     listed = {element.get_attribute("id") for element in browser.find_elements(By.CSS_SELECTOR, ".opblock")}
-    assert listed == {f"operations-{tag.replace(' ', '_')}-{operation}" for tag, operation, _ in JOURNEY}, "the journey visits every operation"
+    assert listed == {element_id(tag, operation) for tag, operation, _ in JOURNEY}, "the journey visits every operation"
     answers = {}
     for tag, operation, expected in JOURNEY:
         status, answers[operation] = page.execute(tag, operation)

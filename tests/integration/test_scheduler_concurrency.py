@@ -32,7 +32,8 @@ DATA = {"encoding": "json", "blob": "1"}
 def body(flow_id, name, version):
     """A version of a deployment. No two have an instant in common, and each run carries its version's number."""
     schedule = {"interval": 3600, "anchor_date": f"2020-01-01T00:{version:02}:00+00:00"}
-    return {"name": name, "flow_id": flow_id, "flow_data": DATA, "schedule": schedule, "parameters": {"version": version}, "tags": [f"v{version}"]}
+    carried = {"parameters": {"version": version}, "tags": [f"v{version}"]}
+    return {"name": name, "flow_id": flow_id, "flow_data": DATA, "schedule": schedule} | carried
 
 
 class World:
