@@ -44,6 +44,10 @@ class Blueprint(SmorestBlueprint):
         described = document.path_parameters(rule, self.name.removesuffix("s").lower())
         super().add_url_rule(rule, endpoint, view_func, parameters=[*described, *(parameters or ())], **options)
 
+    def arguments(self, schema, **kwargs):
+        """Decorate a view with the schema of its body. It is made once: webargs would make a class's anew, and all in it, for every request."""
+        return super().arguments(schema(), **kwargs)
+
     @staticmethod
     def _prepare_operation_doc(doc, doc_info, *, method, **kwargs):
         return document.operation(doc, doc_info["view"], method, doc_info["errors"])

@@ -26,6 +26,9 @@ DETAILS = {
     413: "The body is too large.",
 }
 
+# RFC 9110's names; those of the standard library depend on the version of Python
+TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+
 # What a client sent decides how much there is to say; this decides how much is said
 MOST_ITEMS = 100
 LONGEST_STEP = 80
@@ -35,8 +38,8 @@ KINDS = {MISSING: "missing", NULL: "null", UNKNOWN: "unknown_field"}
 
 def problem(status, detail, items=None, headers=None):
     """The response for an error. `items` are those of `errors` in a 422."""
-    phrase = HTTPStatus(status).phrase
-    document = {"type": "about:blank", "title": phrase, "status": status, "detail": detail}
+    title = TITLES.get(status) or HTTPStatus(status).phrase
+    document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     if items is not None:
         document["errors"] = items
     return Response(orjson.dumps(document), status, headers, content_type="application/problem+json")

@@ -19,6 +19,9 @@ CREATED = CLEARED | {"is_schedule_active": True}
 # Columns that show in a scheduled run, or decide whether there is one
 SHAPING = ("schedule", "is_schedule_active", "parameters", "tags", "flow_runner_type", "flow_runner_config")
 
+# What the scheduler notes of a deployment that it need not look at
+NOT_SCHEDULED = {"top_up_due": None, "schedule_error": None, "schedule_failures": 0}
+
 
 class DeploymentService:
     """Deployments and the runs that come of them."""
@@ -60,7 +63,7 @@ class DeploymentService:
         """Switch the schedule off and delete the runs it made that have not been started; others stay. Raises NotFound."""
         row = self.deployments.require_lock(id)
         if row.is_schedule_active:
-            self.deployments.update(id, {"is_schedule_active": False, "top_up_due": None})
+            self.deployments.update(id, {"is_schedule_active": False} | NOT_SCHEDULED)
         self.scheduling.remove(row)
 
     def schedule(self, id, start=None, end=None, max_runs=None):
@@ -101,23 +104,24 @@ class DeploymentService:
             raise InvalidField("flow_data", "A new deployment needs it.", kind="missing")
         values = CREATED | values
         document = self.deployments.insert(values)
-        if document is not None:
-            self._apply_schedule(SimpleNamespace(**values, id=document["id"], top_up_due=None, schedule_failures=0))
+        if document is not None and _is_scheduled(values):
+            self.scheduling.top_up([SimpleNamespace(**values, id=document["id"], schedule_failures=0)])
         return document
 
     def _update(self, row, values):
         changes = {name: value for name, value in values.items() if name not in ("flow_id", "name")}
         changed = any(not same_json(changes[name], getattr(row, name)) for name in SHAPING if name in changes)
-        document = self.deployments.update(row.id, changes)
+        after = {**row._mapping, **changes, "schedule_failures": 0}
+        scheduled = _is_scheduled(after)
+        document = self.deployments.update(row.id, changes if scheduled else changes | NOT_SCHEDULED)
         if changed:
             self.scheduling.remove(row)
-            self._apply_schedule(SimpleNamespace(**{**row._mapping, **changes}))
-        elif row.top_up_due is not None and row.top_up_due <= self.clock():
-            self.scheduling.top_up([row])
+        # one whose schedule failed has no runs that could stay as they are
+        due = row.top_up_due is not None and row.top_up_due <= self.clock()
+        if scheduled and (changed or due or row.schedule_error):
+            self.scheduling.top_up([SimpleNamespace(**after)])
         return document
 
-    def _apply_schedule(self, row):
-        if row.is_schedule_active and row.schedule is not None:
-            self.scheduling.top_up([row])
-        elif row.top_up_due is not None:
-            self.deployments.update(row.id, {"top_up_due": None})
+
+def _is_scheduled(values):
+    return values["is_schedule_active"] and values["schedule"] is not None

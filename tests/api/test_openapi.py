@@ -6,6 +6,7 @@ from openapi_spec_validator import validate
 from app import create_app
 from app.api import BLUEPRINTS
 from app.config import Settings
+from app.schemas import examples
 
 METHODS = {"get", "post", "patch", "put", "delete"}
 
@@ -65,6 +66,24 @@ def test_every_body_has_an_example_that_the_schemas_accept(app, operations):
             # a body that is accepted goes on to the database, which cannot be reached; one that is not is 422 before that
             response = client.open(path.replace("{id}", "00000000-0000-0000-0000-000000000000"), method=method, json=example)
             assert response.status_code == 503, (path, response.text)
+
+
+@pytest.mark.parametrize(
+    "status, request_",
+    [
+        (400, {"headers": {"X-PREFECT-API-VERSION": "x"}, "json": {}}),
+        (403, {"headers": {"Origin": "https://elsewhere.example"}, "json": {}}),
+        (413, {"environ_overrides": {"CONTENT_LENGTH": str(2**30)}, "content_type": "application/json"}),
+        (415, {"data": {"name": "etl"}}),
+        (422, {"json": {}}),
+        (503, {"json": {"name": "etl"}}),
+    ],
+)
+def test_the_example_of_an_error_is_what_the_server_answers(app, status, request_):
+    response = app.test_client().post("/api/flows/", **request_)
+    assert response.status_code == status
+    assert response.content_type == "application/problem+json"
+    assert response.json == examples.PROBLEMS[status]
 
 
 def test_request_bodies_allow_no_unknown_members(document):

@@ -100,7 +100,7 @@ class Page:
 
     def wait(self, condition):
         """The first true answer of `condition()`."""
-        return WebDriverWait(self.browser, PATIENCE).until(lambda _: condition())
+        return WebDriverWait(self.browser, PATIENCE, poll_frequency=0.05).until(lambda _: condition())
 
     def execute(self, tag, operation):
         """Open an operation, press Execute, and return the status and body that the page shows."""
@@ -114,7 +114,8 @@ class Page:
         row = self.wait(lambda: self.find(".live-responses-table tr.response .response-col_status", block))
         status = self.wait(lambda: row.text.split()[0] if row.text.split() else None)
         body = self.find(".live-responses-table .highlight-code, .live-responses-table .microlight", block)
-        text = body.text if body else ""
+        # the element's `text` asks for the visibility of each of its words
+        text = body.get_property("textContent") if body else ""
         self.click(self.find(".opblock-summary-control", block))
         return int(status), text
 

@@ -1,68 +1,94 @@
-"""When a deployment is topped up, and with what: the arithmetic, without a database."""
+"""`app.services.scheduling.plan`: which runs a top-up makes, and when the next one is due."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain import schedules
-from app.services.scheduling import Policy, plan
+from app.domain.instants import LATEST
+from app.errors import InvalidSchedule
+from app.services.scheduling import Plan, Policy, plan
 
-NOW = datetime(2022, 6, 1, 12, tzinfo=UTC)
-DAY = timedelta(days=1)
-TICK = timedelta(microseconds=1)
-
-
-def interval(seconds):
-    return schedules.parse({"interval": seconds})
+NOW = datetime(2022, 6, 1, 12, 30, tzinfo=UTC)
+HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
 
 
-def test_a_dense_schedule_is_filled_up_to_the_number_of_runs_and_due_once_a_tenth_has_passed():
-    planned = plan(interval(3600), NOW, Policy(max_runs=20))
-    assert planned.instants == [NOW + timedelta(hours=hour) for hour in range(20)]
-    assert planned.due == planned.instants[1] + TICK
+def every(interval, anchor=NOW):
+    return schedules.parse({"interval": interval.total_seconds(), "anchor_date": anchor.isoformat()})
 
 
-def test_a_sparse_schedule_is_filled_up_to_the_horizon_and_due_when_the_next_instant_comes_into_it():
-    planned = plan(interval(7 * 86400), NOW, Policy(max_time=30 * DAY))
-    assert len(planned.instants) in (4, 5)
-    assert planned.instants[-1] <= NOW + 30 * DAY < planned.instants[-1] + 7 * DAY
-    assert planned.due == planned.instants[-1] + 7 * DAY - 30 * DAY
+def test_the_defaults_are_a_hundred_runs_within_a_hundred_days():
+    assert Policy() == Policy(max_runs=100, max_time=100 * DAY)
 
 
-def test_a_schedule_that_fires_first_beyond_the_horizon_is_due_when_that_comes_into_it():
-    planned = plan(schedules.parse({"cron": "0 0 29 2 *"}), NOW, Policy())
-    assert planned.instants == []
-    assert planned.due == datetime(2024, 2, 29, tzinfo=UTC) - 100 * DAY
+def test_a_frequent_schedule_is_filled_up_to_the_count():
+    assert plan(every(HOUR), NOW, Policy()).instants == [NOW + n * HOUR for n in range(100)]
 
 
-def test_a_schedule_that_has_ended_is_never_due_again():
-    planned = plan(schedules.parse({"rrule": "DTSTART:20220101T000000Z\nRRULE:FREQ=DAILY;COUNT=3"}), NOW, Policy())
-    assert (planned.instants, planned.due) == ([], None)
+def test_a_rare_schedule_is_filled_up_to_the_horizon_which_belongs_to_it():
+    assert plan(every(10 * DAY), NOW, Policy()).instants == [NOW + n * 10 * DAY for n in range(11)]
 
 
-@pytest.mark.parametrize("runs", [1, 2, 9, 10, 11])
-def test_a_small_number_of_runs_is_due_again_after_the_first_of_them(runs):
-    planned = plan(interval(60), NOW, Policy(max_runs=runs))
-    assert len(planned.instants) == runs
-    assert planned.due == planned.instants[max(runs // 10, 1) - 1] + TICK
+def test_a_schedule_limited_by_the_count_is_due_right_after_a_tenth_of_its_runs():
+    result = plan(every(HOUR), NOW, Policy())
+    assert result.due == result.instants[9] + TICK
 
 
-@given(seconds=st.integers(1, 40 * 86400), runs=st.integers(1, 30), days=st.integers(1, 60), passes=st.integers(1, 6))
-def test_topping_up_whenever_due_leaves_no_gap_and_keeps_nine_tenths_ahead(seconds, runs, days, passes):
-    schedule, policy, now, made = interval(seconds), Policy(max_runs=runs, max_time=days * DAY), NOW, set()
-    for _ in range(passes):
-        planned = plan(schedule, now, policy)
-        made.update(planned.instants)
-        assert planned.due > now
-        # just before it is due again, what lies ahead is still nearly all that is wanted
-        late = planned.due - TICK
-        wanted = list(schedule.occurrences(late, policy.end(late), runs))
-        missing = [instant for instant in wanted if instant not in made]
-        assert len(missing) <= max(runs // 10, 1)
-        assert missing == wanted[len(wanted) - len(missing) :]
-        now = planned.due
-    expected = set(islice(schedule.occurrences(NOW, max(made), len(made)), len(made))) if made else set()
-    assert made == expected
+@pytest.mark.parametrize("max_runs", [1, 2, 9, 10, 19])
+def test_a_short_queue_is_due_right_after_its_first_run(max_runs):
+    assert plan(every(HOUR), NOW, Policy(max_runs=max_runs)).due == NOW + TICK
+
+
+def test_a_schedule_limited_by_the_horizon_is_due_when_its_next_date_comes_within_it():
+    assert plan(every(30 * DAY), NOW, Policy()).due == NOW + 120 * DAY - 100 * DAY
+
+
+def test_a_schedule_with_nothing_in_sight_makes_no_runs_and_is_due_when_its_date_comes_within_the_horizon():
+    leap_day = schedules.parse({"cron": "0 0 29 2 *"})
+    assert plan(leap_day, NOW, Policy()) == Plan([], datetime(2024, 2, 29, tzinfo=UTC) - 100 * DAY)
+
+
+def test_an_ended_schedule_is_never_due_again():
+    ended = schedules.parse({"rrule": "DTSTART:20220101T000000Z\nRRULE:FREQ=DAILY;COUNT=10"})
+    assert plan(ended, NOW, Policy()) == Plan([], None)
+
+
+def test_a_schedule_that_ends_within_the_horizon_gets_its_last_runs_and_is_never_due_again():
+    ending = schedules.parse({"rrule": "DTSTART:20220530T000000Z\nRRULE:FREQ=DAILY;COUNT=5"})
+    assert plan(ending, NOW, Policy()) == Plan([datetime(2022, 6, day, tzinfo=UTC) for day in (2, 3)], None)
+
+
+def test_the_end_of_the_years_there_are_ends_every_schedule():
+    assert plan(every(DAY, anchor=LATEST - 3 * DAY), LATEST - 2 * DAY, Policy()) == Plan([LATEST - n * DAY for n in (2, 1, 0)], None)
+
+
+def test_a_run_that_is_to_start_right_now_is_still_made():
+    assert plan(every(HOUR), NOW, Policy()).instants[0] == NOW
+
+
+def test_a_schedule_that_fails_raises():
+    with pytest.raises(InvalidSchedule):
+        plan(schedules.parse({"cron": "nonsense"}), NOW, Policy())
+
+
+@given(
+    step=st.timedeltas(timedelta(minutes=1), timedelta(days=400)),
+    now=st.datetimes(datetime(2021, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),
+    max_runs=st.integers(1, 120),
+    max_days=st.integers(1, 400),
+)
+def test_topping_up_whenever_it_is_due_leaves_out_no_date_and_keeps_nine_tenths_of_the_runs_ahead(step, now, max_runs, max_days):
+    schedule, policy = every(step), Policy(max_runs=max_runs, max_time=max_days * DAY)
+    made, moment = set(), now
+    for _ in range(5):
+        result = plan(schedule, moment, policy)
+        made.update(result.instants)
+        assert result.due > moment
+        # just before it is due again
+        ahead = [instant for instant in result.instants if instant >= result.due - TICK]
+        wanted = list(schedule.occurrences(result.due - TICK, policy.end(result.due - TICK), max_runs))
+        assert len(ahead) >= len(wanted) - max(max_runs // 10, 1)
+        moment = result.due
+    assert sorted(made) == list(schedule.occurrences(now, max(made, default=now), 10_000))[: len(made)]

@@ -1,5 +1,6 @@
 """What is refused at the door, with the field and the reason; and that nothing else than a refusal ever comes of a document."""
 
+from contextlib import suppress
 from datetime import datetime
 
 import pytest
@@ -181,6 +182,12 @@ def test_twenty_copies_of_a_rule_are_stopped_like_any_other_work_without_dates()
     assert len(list(schedule.occurrences(*window, 100))) == 100
     with pytest.raises(ScheduleTooSlow):
         list(schedule.occurrences(*window, 10_000))
+
+
+def refused_or_read(document):
+    """The schedule, or None for a refusal; any other error comes through."""
+    with suppress(InvalidSchedule):
+        return validate(document)
 
 
 JUNK = st.text(max_size=40) | st.text("0123456789*/-,#LWHR@? ;:=\n", max_size=40)
