@@ -1,4 +1,4 @@
-"""Real servers for the tests: gunicorn on a free port, in a process of its own."""
+"""Real servers for the tests: gunicorn on a free port and schedulers, each in a process of its own."""
 
 import os
 import signal
@@ -102,6 +102,19 @@ def running_gunicorn(url, **settings):
             yield Server(address, process, log)
         finally:
             kill_group(process)
+
+
+@contextmanager
+def running_scheduler(url, log, **settings):
+    """Run `flask scheduler run` on the database at `url`, writing to the file `log`, for as long as the block lasts; yields its process."""
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "scheduler", "run"]
+    variables = environment(database_url=url, **settings)
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=output, start_new_session=True)
+    try:
+        yield process
+    finally:
+        kill_group(process)
 
 
 def kill_group(process):

@@ -20,7 +20,10 @@ def services():
 def json_response(value, status=200, headers=None):
     """`value` as a JSON response; no body with 204."""
     if status == 204:
-        return Response(status=204, headers=headers)
+        response = Response(status=204, headers=headers)
+        # a type without a body is Flask's default, not ours to promise
+        del response.headers["Content-Type"]
+        return response
     return Response(orjson.dumps(value), status, headers, content_type="application/json")
 
 
@@ -45,7 +48,8 @@ class Blueprint(SmorestBlueprint):
         super().add_url_rule(rule, endpoint, view_func, parameters=[*described, *(parameters or ())], **options)
 
     def arguments(self, schema, **kwargs):
-        """Decorate a view with the schema of its body. It is made once: webargs would make a class's anew, and all in it, for every request."""
+        """Decorate a view with the class of its body's schema."""
+        # webargs would make an instance, and all the fields in it, for every request
         return super().arguments(schema(), **kwargs)
 
     @staticmethod

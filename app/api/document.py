@@ -31,8 +31,7 @@ ATTRIBUTES = {
     base.Name: lambda field: {"pattern": f"^[^{base.FORBIDDEN_IN_NAMES}]+$"},
     base.Choice: lambda field: {"enum": [*field.choices, None] if field.allow_none else field.choices},
     base.BoundedList: lambda field: {"maxItems": getattr(bounds.in_force(), field.bound)},
-    base.Tag: lambda field: {"maxLength": bounds.in_force().tag_length},
-    base.IdempotencyKey: lambda field: {"maxLength": bounds.in_force().idempotency_key_length},
+    base.BoundedText: lambda field: {"maxLength": getattr(bounds.in_force(), field.bound)},
 }
 
 # status: name of the component, when it is answered

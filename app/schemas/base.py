@@ -5,6 +5,7 @@ import uuid
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.domain import bounds, instants, schedules
+from app.domain.clock import utcnow
 from app.domain.states import StateType
 from app.errors import InvalidSchedule
 
@@ -154,17 +155,26 @@ class BoundedList(_Field, fields.List):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class Tag(Text):
-    """One tag."""
+class BoundedText(Text):
+    """A string of at most as many characters as the bound called `bound` allows."""
+
+    bound = None
 
     def __init__(self, **kwargs):
         super().__init__(longest=None, **kwargs)
 
     def _deserialize(self, value, attr, data, **kwargs):
-        tag = super()._deserialize(value, attr, data, **kwargs)
-        if len(tag) > bounds.in_force().tag_length:
-            raise ValidationError(f"Longer than {bounds.in_force().tag_length} characters.")
-        return tag
+        text = super()._deserialize(value, attr, data, **kwargs)
+        longest = getattr(bounds.in_force(), self.bound)
+        if len(text) > longest:
+            raise ValidationError(f"Longer than {longest} characters.")
+        return text
+
+
+class Tag(BoundedText):
+    """One tag."""
+
+    bound = "tag_length"
 
 
 class Tags(BoundedList):
@@ -174,17 +184,10 @@ class Tags(BoundedList):
         super().__init__(Tag(), "tags", **kwargs)
 
 
-class IdempotencyKey(Text):
+class IdempotencyKey(BoundedText):
     """What makes a second request for the same run answer with the first's."""
 
-    def __init__(self, **kwargs):
-        super().__init__(longest=None, **kwargs)
-
-    def _deserialize(self, value, attr, data, **kwargs):
-        key = super()._deserialize(value, attr, data, **kwargs)
-        if len(key) > bounds.in_force().idempotency_key_length:
-            raise ValidationError(f"Longer than {bounds.in_force().idempotency_key_length} characters.")
-        return key
+    bound = "idempotency_key_length"
 
 
 class Schedule(_Field):
@@ -194,7 +197,7 @@ class Schedule(_Field):
         if not isinstance(value, dict):
             raise ValidationError("Not a JSON object.")
         try:
-            return schedules.validate(value).to_document()
+            return schedules.validate(value, after=utcnow()).to_document()
         except InvalidSchedule as error:
             raise ValidationError({error.field: [error.reason]} if error.field else error.reason) from None
 

@@ -26,7 +26,7 @@ def pause(client, deployment):
 
 def delete(client, deployment):
     response = client.delete(f"/deployments/{deployment['id']}")
-    assert (response.status_code, response.data) == (204, b"")
+    assert (response.status_code, response.data, response.headers.get("Content-Type")) == (204, b"", None)
 
 
 def test_pausing_answers_null_and_switches_the_schedule_off(api):

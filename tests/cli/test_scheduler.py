@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,22 +21,10 @@ from tests.api.asking import runs_of, starts
 from tests.api.factories import make_deployment
 from tests.cli.results import documents, done
 from tests.conftest import ApiClient
-from tests.serving import PATIENCE, ROOT, environment, kill_group, wait_until
+from tests.serving import PATIENCE, ROOT, environment, running_scheduler, wait_until
 
 COMMAND = [sys.executable, "-m", "flask", "--app", "wsgi", "scheduler", "run"]
 LONG_AGO = datetime(2022, 1, 1, tzinfo=UTC)
-
-
-@contextmanager
-def running_scheduler(url, log, **settings):
-    """A real `flask scheduler run` on the database at `url` that writes to the file `log`."""
-    variables = environment(database_url=url, **settings)
-    with log.open("wb") as output:
-        process = subprocess.Popen(COMMAND, cwd=ROOT, env=variables, stdout=output, stderr=output, start_new_session=True)
-    try:
-        yield process
-    finally:
-        kill_group(process)
 
 
 def passes(log):

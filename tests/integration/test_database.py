@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, Text, func, insert, select, text, update
+from sqlalchemy import Column, Integer, MetaData, Table, Text, event, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from app.config import Settings
@@ -305,6 +305,22 @@ def test_a_connection_that_is_lost_in_a_transaction_starts_it_again(postgres_cou
     postgres_counters.run(work)
     assert len(attempts) == 2
     assert (value_of(postgres_counters, 1), value_of(postgres_counters, 2)) == (1, 1)
+
+
+def test_a_transaction_whose_commit_was_lost_is_not_done_again(postgres_counters):
+    """Nobody can tell whether it happened, and to do it a second time could make two of what was asked for once."""
+    attempts = []
+
+    def work(session):
+        attempts.append(1)
+        add(session, 1)
+        if len(attempts) == 1:
+            event.listen(session, "before_commit", lambda _: terminate_connections(postgres_counters, "state = 'idle in transaction'"))
+
+    with pytest.raises(Unavailable, match="look whether the change was made"):
+        postgres_counters.run(work)
+    assert len(attempts) == 1
+    assert value_of(postgres_counters, 1) == 0
 
 
 def test_a_statement_that_takes_too_long_is_ended(postgres_counters):

@@ -1,178 +1,272 @@
-"""The scheduler: what a pass does, what it looks at, and what a broken schedule costs the others."""
+"""`app.services.scheduler`: what a pass of the scheduler does to the deployments and runs in a database."""
 
+import threading
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import event, select, text, update
 
 from app.db.models import Deployment
 from app.domain import schedules
+from app.errors import Unavailable
+from app.repositories.flow_runs import FlowRuns
 from app.services.scheduler import Scheduler
 from app.services.scheduling import Policy
 from tests.api.asking import ok, runs_of, starts
 from tests.api.factories import make_deployment, make_flow
 
-NOW = datetime(2022, 6, 1, 12, tzinfo=UTC)
-HOURLY = {"interval": 3600}
 DEPLOYMENT = Deployment.__table__
+NOW = datetime(2022, 6, 1, 12, 30, tzinfo=UTC)
+HOURLY, DAILY, WEEKLY = {"interval": 3600}, {"cron": "0 9 * * *"}, {"rrule": "FREQ=WEEKLY"}
+DAY = timedelta(days=1)
+DEFAULT = Policy()
 
 
-@pytest.fixture
-def services(app, clock):
+@pytest.fixture(autouse=True)
+def stopped(clock):
+    """Nothing here goes by the real time."""
     clock.stop_at(NOW)
-    return app.extensions["mintaka"]
 
 
 @pytest.fixture
-def scheduler(services):
-    return Scheduler(services.database, services.clock, services.policy, batch_size=2)
+def scheduler(database, clock):
+    """Scheduler(policy=..., batch_size=...) on the database that `client` talks to, with connections of its own."""
+    return lambda policy=DEFAULT, **options: Scheduler(database, clock, policy, **options)
 
 
-def columns_of(services, deployment):
-    """The columns of a deployment that are the scheduler's own."""
-    with services.database.transaction() as session:
-        return session.execute(select(DEPLOYMENT).where(DEPLOYMENT.c.name == deployment["name"])).one()
+@pytest.fixture
+def stored(database):
+    """`stored.change(id, column=value)` and `stored.row(id)`: a deployment's row, past the API."""
+
+    def change(id, **values):
+        with database.transaction() as session:
+            session.execute(update(DEPLOYMENT).where(DEPLOYMENT.c.id == UUID(id)).values(values))
+
+    def row(id):
+        with database.transaction(read_only=True) as session:
+            return session.execute(select(DEPLOYMENT).where(DEPLOYMENT.c.id == UUID(id))).one()
+
+    return SimpleNamespace(change=change, row=row)
 
 
-def break_schedule(services, deployment):
-    """Write a schedule that nothing could have let in, as of now."""
-    with services.database.transaction() as session:
-        values = {"schedule": {"cron": "nonsense"}, "top_up_due": services.clock()}
-        session.execute(update(DEPLOYMENT).where(DEPLOYMENT.c.name == deployment["name"]).values(values))
-
-
-def statements_of(services, work):
-    """The statements that `work()` makes the database run."""
+@pytest.fixture
+def statements(database):
+    """What is asked of `database` by others than `client`: a list of (statement, rows answered or changed)."""
     seen = []
 
-    def note(_connection, _cursor, statement, *_rest):
-        seen.append(statement)
+    @event.listens_for(database.engine(), "after_cursor_execute")
+    def note(connection, cursor, statement, parameters, context, executemany):
+        if statement.split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"):
+            seen.append((statement, cursor.rowcount))
 
-    engine = services.database.engine()
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        work()
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
     return seen
 
 
-def test_a_pass_tops_up_what_is_due_when_time_has_moved_on(services, scheduler, client, clock):
-    deployment = make_deployment(client, schedule=HOURLY)
-    first = starts(runs_of(client, deployment))
-    assert len(first) == 100
-    clock.advance(hours=30)
-    report = scheduler.run_once()
-    assert (report.deployments, report.runs, report.failures) == (1, 30, 0)
-    wanted = schedules.parse(deployment["schedule"]).occurrences(clock(), clock() + timedelta(days=100), 100)
-    assert starts(runs_of(client, deployment))[30:] == [instant.isoformat() for instant in wanted]
+def expected(schedule, now, policy=DEFAULT):
+    """The starts of the runs that `schedule` should have at `now`, as the API says them."""
+    return [instant.isoformat() for instant in schedules.parse(schedule).occurrences(now, policy.end(now), policy.max_runs)]
 
 
-def test_a_pass_with_nothing_due_runs_the_same_statements_for_many_active_deployments_as_for_few(services, scheduler, client):
+def test_a_pass_fills_every_schedule_that_is_due_up_to_a_hundred_runs_within_a_hundred_days(client, scheduler, stored):
+    made = {
+        name: make_deployment(client, schedule=schedule, is_schedule_active=False)
+        for name, schedule in (("hourly", HOURLY), ("daily", DAILY), ("weekly", WEEKLY))
+    }
+    for deployment in made.values():
+        stored.change(deployment["id"], is_schedule_active=True, top_up_due=NOW)
+    report = scheduler().run_once()
+    assert (report.deployments, report.failures) == (3, 0)
+    found = {name: starts(runs_of(client, deployment)) for name, deployment in made.items()}
+    assert found == {"hourly": expected(HOURLY, NOW), "daily": expected(DAILY, NOW), "weekly": expected(WEEKLY, NOW)}
+    assert {name: len(times) for name, times in found.items()} == {"hourly": 100, "daily": 100, "weekly": 14}
+    assert report.runs == 214
+
+
+def test_runs_made_by_the_scheduler_are_those_that_the_api_makes(client, scheduler, stored):
+    runner = {"type": "subprocess", "config": {"condaenv": "x"}}
+    by_api = make_deployment(
+        client, schedule=WEEKLY, parameters={"n": 10**30, "x": [1.5, {"y": None}]}, tags=["a", "é"], flow_runner=runner
+    )
+    by_scheduler = make_deployment(
+        client, schedule=WEEKLY, parameters=by_api["parameters"], tags=by_api["tags"], flow_runner=runner, is_schedule_active=False
+    )
+    stored.change(by_scheduler["id"], is_schedule_active=True, top_up_due=NOW)
+    scheduler().run_once()
+
+    def without_identity(deployment):
+        dropped = ("id", "name", "flow_id", "deployment_id", "idempotency_key", "state_id")
+        return [
+            {name: value for name, value in run.items() if name not in dropped} | {"state": run["state"] | {"id": None}}
+            for run in runs_of(client, deployment)
+        ]
+
+    assert without_identity(by_scheduler) == without_identity(by_api)
+    assert without_identity(by_api)[0]["parameters"] == {"n": 10**30, "x": [1.5, {"y": None}]}
+
+
+@pytest.mark.parametrize("all_active", [False, True], ids=["due", "all"])
+def test_the_numbers_of_a_report_do_not_depend_on_the_batch_size(client, scheduler, stored, all_active):
+    for _ in range(5):
+        deployment = make_deployment(client, schedule=WEEKLY, is_schedule_active=False)
+        stored.change(deployment["id"], is_schedule_active=True, top_up_due=NOW)
+    told = []
+    report = scheduler(batch_size=2).run_once(all_active, progress=lambda report: told.append((report.deployments, report.runs)))
+    assert told == [(2, 28), (4, 56), (5, 70)]
+    assert (report.deployments, report.runs) == (5, 70)
+
+
+def test_a_pass_ends_although_a_run_is_to_start_at_the_very_moment(client, clock, scheduler):
+    make_deployment(client, schedule=HOURLY)
+    policy = Policy(max_runs=1)
+    clock.stop_at(datetime(2022, 6, 1, 14, tzinfo=UTC))
+    assert scheduler(policy).run_once(all_active=True).deployments == 1
+    assert scheduler(policy).run_once().deployments == 0
+
+
+@pytest.mark.parametrize("active", [5, 200])
+def test_a_pass_with_nothing_due_is_one_query_without_rows_however_many_are_active(client, database, scheduler, statements, active):
     flow = make_flow(client)
-    few = None
-    for number in range(60):
-        make_deployment(client, flow_id=flow["id"], schedule={"interval": 86400 * 40})
-        if number == 4:
-            few = statements_of(services, scheduler.run_once)
-    many = statements_of(services, scheduler.run_once)
-    assert many == few
-    assert sum("deployment" in statement for statement in many) == 1
+    deployment = make_deployment(client, flow_id=flow["id"], schedule=WEEKLY)
+    copy = text(
+        f"INSERT INTO deployment ({', '.join(column.name for column in DEPLOYMENT.c)}) SELECT "
+        f"{', '.join({'id': ':copy', 'name': ':name'}.get(column.name, column.name) for column in DEPLOYMENT.c)} "
+        "FROM deployment WHERE name = :original"
+    )
+    ids = ({"copy": str(UUID(int=n)) if "postgresql" in database.url.drivername else UUID(int=n).hex} for n in range(1, active))
+    with database.transaction() as session:
+        session.execute(copy, [id | {"name": f"copy {n}", "original": deployment["name"]} for n, id in enumerate(ids)])
+    statements.clear()
+    report = scheduler().run_once()
+    assert (report.deployments, report.runs) == (0, 0)
+    assert len(statements) == 1
+    assert "top_up_due <=" in statements[0][0]
+    assert statements[0][1] in (0, -1)
 
 
-def test_a_second_pass_makes_nothing(services, scheduler, client, clock):
+def test_a_second_pass_changes_nothing(client, scheduler, stored, statements):
+    deployment = make_deployment(client, schedule=DAILY, is_schedule_active=False)
+    stored.change(deployment["id"], is_schedule_active=True, top_up_due=NOW)
+    scheduler().run_once()
+    before, runs = stored.row(deployment["id"]), runs_of(client, deployment)
+    statements.clear()
+    scheduler().run_once()
+    assert [statement.split()[0] for statement, _ in statements] == ["SELECT"]
+    assert (stored.row(deployment["id"]), runs_of(client, deployment)) == (before, runs)
+
+
+def test_runs_are_topped_up_when_a_tenth_of_them_is_used_up(client, clock, scheduler):
     deployment = make_deployment(client, schedule=HOURLY)
-    clock.advance(days=2)
-    assert scheduler.run_once().runs == 48
-    assert scheduler.run_once().deployments == 0
-    assert scheduler.run_once(all_active=True).runs == 0
-    assert len(runs_of(client, deployment)) == 148
+    clock.advance(hours=9)
+    assert scheduler().run_once().deployments == 0
+    clock.advance(hours=1)
+    assert scheduler().run_once().runs == 10
+    assert starts(runs_of(client, deployment))[-100:] == expected(HOURLY, clock())
 
 
-def test_all_looks_at_every_active_deployment_after_the_horizon_was_changed(services, client):
-    active = make_deployment(client, schedule=HOURLY)
-    paused = make_deployment(client, schedule=HOURLY, is_schedule_active=False)
-    wider = Scheduler(services.database, services.clock, Policy(max_runs=150), batch_size=2)
-    assert wider.run_once().deployments == 0
-    report = wider.run_once(all_active=True)
-    assert (report.deployments, report.runs) == (1, 50)
-    assert (len(runs_of(client, active)), runs_of(client, paused)) == (150, [])
+def test_a_schedule_limited_by_the_horizon_gets_each_run_when_it_comes_within_it(client, clock, scheduler):
+    deployment = make_deployment(client, schedule=WEEKLY)
+    for _ in range(21):
+        clock.advance(days=1)
+        scheduler().run_once()
+        assert starts(runs_of(client, deployment, expected_start_time={"after_": clock().isoformat()})) == expected(WEEKLY, clock())
 
 
-def test_paused_deployments_and_those_without_a_schedule_are_never_due(services, scheduler, client, clock):
+def test_a_scheduler_that_was_down_for_long_makes_runs_from_now_on_and_none_for_the_past(client, clock, scheduler):
+    deployment = make_deployment(client, schedule=HOURLY)
+    before = starts(runs_of(client, deployment))
+    clock.advance(days=300)
+    assert scheduler().run_once().runs == 100
+    assert starts(runs_of(client, deployment)) == before + expected(HOURLY, clock())
+
+
+def test_a_run_that_a_user_moved_on_is_not_made_again(client, clock, scheduler, database):
+    deployment = make_deployment(client, schedule=WEEKLY)
+    with database.transaction() as session:
+        session.execute(text("UPDATE flow_run SET state_type = 'CANCELLED', state_name = 'Cancelled'"))
+    assert scheduler().run_once(all_active=True).runs == 0
+    assert len(runs_of(client, deployment)) == 14
+
+
+def test_an_ended_a_paused_and_an_unscheduled_deployment_are_never_looked_at(client, clock, scheduler, stored):
+    ended = make_deployment(client, schedule={"rrule": "DTSTART:20220101T000000Z\nRRULE:FREQ=DAILY;COUNT=10"})
+    make_deployment(client, schedule=HOURLY, is_schedule_active=False)
+    paused = make_deployment(client, schedule=HOURLY)
+    ok(client.post(f"/deployments/{paused['id']}/set_schedule_inactive"))
+    cleared = make_deployment(client, schedule=HOURLY)
+    make_deployment(client, **{name: cleared[name] for name in ("flow_id", "name")}, schedule=None)
     make_deployment(client)
-    deployment = make_deployment(client, schedule=HOURLY)
-    ok(client.post(f"/deployments/{deployment['id']}/set_schedule_inactive"))
-    clock.advance(days=3)
-    assert scheduler.run_once().deployments == 0
-    assert scheduler.run_once(all_active=True).deployments == 0
-    assert runs_of(client, deployment) == []
+    assert all(stored.row(deployment["id"]).top_up_due is None for deployment in (ended, paused, cleared))
+    clock.advance(days=365)
+    assert scheduler().run_once().deployments == 0
+    # it has a schedule that is active, so that --all looks at it
+    assert scheduler().run_once(all_active=True).deployments == 1
 
 
-def test_a_schedule_that_fails_is_recorded_and_delays_no_other(services, scheduler, client, clock):
-    broken, *others = [make_deployment(client, schedule=HOURLY) for _ in range(5)]
-    clock.advance(hours=20)
-    break_schedule(services, broken)
-    report = scheduler.run_once()
-    assert (report.deployments, report.failures, report.runs) == (5, 1, 80)
-    assert all(len(runs_of(client, other)) == 120 for other in others)
-    row = columns_of(services, broken)
-    assert "cron" in row.schedule_error
-    assert row.schedule_failures == 1
-    assert row.top_up_due == clock() + timedelta(seconds=60)
+def test_all_takes_up_a_longer_queue_and_a_longer_horizon(client, scheduler):
+    hourly, weekly = make_deployment(client, schedule=HOURLY), make_deployment(client, schedule=WEEKLY)
+    wider = Policy(max_runs=150, max_time=200 * DAY)
+    assert scheduler(wider).run_once().deployments == 0
+    report = scheduler(wider, batch_size=1).run_once(all_active=True)
+    assert report.deployments == 2
+    assert starts(runs_of(client, hourly)) == expected(HOURLY, NOW, wider)
+    assert starts(runs_of(client, weekly)) == expected(WEEKLY, NOW, wider)
 
 
-def test_a_schedule_that_fails_again_is_tried_later_each_time_twice_as_late_up_to_a_day(services, scheduler, client, clock):
-    broken = make_deployment(client, schedule=HOURLY)
-    break_schedule(services, broken)
-    waits = []
-    for _ in range(13):
-        scheduler.run_once()
-        due = columns_of(services, broken).top_up_due
-        waits.append((due - clock()).total_seconds())
-        clock.stop_at(due)
-    assert waits[:4] == [60, 120, 240, 480]
-    assert waits[-2:] == [86400, 86400]
+def test_a_batch_is_no_larger_than_what_a_client_can_wait_for(scheduler):
+    assert scheduler(Policy(max_runs=100), batch_size=20).batch_size == 20
+    assert scheduler(Policy(max_runs=10_000), batch_size=20).batch_size == 2
+    assert scheduler(Policy(max_runs=10_000), batch_size=1).batch_size == 1
 
 
-def test_an_upsert_with_a_good_schedule_ends_the_failure(services, scheduler, client, clock):
-    broken = make_deployment(client, schedule=HOURLY)
-    break_schedule(services, broken)
-    scheduler.run_once()
-    ok(client.post("/deployments/", json={"name": broken["name"], "flow_id": broken["flow_id"], "schedule": {"interval": 7200}}))
-    row = columns_of(services, broken)
-    assert (row.schedule_error, row.schedule_failures) == (None, 0)
-    assert len(runs_of(client, broken)) == 100
+def test_a_long_queue_is_written_in_several_statements(client, scheduler, statements):
+    deployment = make_deployment(client, schedule={"interval": 60}, is_schedule_active=True)
+    report = scheduler(Policy(max_runs=10_000)).run_once(all_active=True)
+    assert report.runs == 9_900
+    inserted = [rows for statement, rows in statements if statement.startswith("INSERT INTO flow_run ")]
+    assert inserted == [4_900, 5_000]
+    assert ok(client.post("/flow_runs/count", json={"flow_runs": {"deployment_id": {"any_": [deployment["id"]]}}})) == 10_000
 
 
-def test_batches_are_committed_one_by_one(services, scheduler, client, clock, monkeypatch):
-    deployments = [make_deployment(client, schedule=HOURLY) for _ in range(4)]
-    clock.advance(hours=20)
-    run, batches = services.database.run, []
+def test_batches_are_committed_one_by_one(client, scheduler, stored, monkeypatch):
+    made = [make_deployment(client, schedule=WEEKLY, is_schedule_active=False) for _ in range(3)]
+    for n, deployment in enumerate(made):
+        stored.change(deployment["id"], is_schedule_active=True, top_up_due=NOW - DAY + timedelta(seconds=n))
+    insert, calls = FlowRuns.insert_scheduled, []
 
-    def fail_the_second(work, **options):
-        batches.append(work)
-        if len(batches) == 2:
-            raise RuntimeError("the machine is gone")
-        return run(work, **options)
+    def failing_the_second_time(self, *args):
+        calls.append(insert(self, *args))
+        if len(calls) == 2:
+            raise RuntimeError("the second batch")
+        return calls[-1]
 
-    monkeypatch.setattr(services.database, "run", fail_the_second)
-    with pytest.raises(RuntimeError):
-        scheduler.run_once()
-    monkeypatch.undo()
-    assert sorted(len(runs_of(client, deployment)) for deployment in deployments) == [100, 100, 120, 120]
-
-
-def test_a_request_to_stop_is_met_after_the_batch_at_hand(services, scheduler, client, clock):
-    for _ in range(6):
-        make_deployment(client, schedule=HOURLY)
-    clock.advance(hours=20)
-    asked = iter([False, True])
-    assert scheduler.run_once(should_stop=lambda: next(asked)).deployments == 2
+    monkeypatch.setattr(FlowRuns, "insert_scheduled", failing_the_second_time)
+    with pytest.raises(RuntimeError, match="the second batch"):
+        scheduler(batch_size=1).run_once()
+    assert [len(runs_of(client, deployment)) for deployment in made] == [14, 0, 0]
+    report = scheduler(batch_size=1).run_once()
+    assert (report.deployments, report.runs) == (2, 28)
 
 
-def test_topping_up_does_not_count_as_a_change_of_the_deployment(services, scheduler, client, clock):
-    deployment = make_deployment(client, schedule=HOURLY)
-    clock.advance(hours=20)
-    scheduler.run_once()
-    assert ok(client.get(f"/deployments/{deployment['id']}"))["updated"] == deployment["updated"]
+def test_a_stop_request_ends_a_pass_after_the_batch_it_is_at(client, scheduler, stored):
+    made = [make_deployment(client, schedule=WEEKLY, is_schedule_active=False) for _ in range(3)]
+    for n, deployment in enumerate(made):
+        stored.change(deployment["id"], is_schedule_active=True, top_up_due=NOW - DAY + timedelta(seconds=n))
+    stop = threading.Event()
+    report = scheduler(batch_size=1).run_once(should_stop=stop.is_set, progress=lambda report: stop.set())
+    assert (report.deployments, report.runs) == (1, 14)
+    assert [len(runs_of(client, deployment)) for deployment in made] == [14, 0, 0]
+
+
+def test_a_pass_that_raises_does_not_end_the_loop_nor_what_was_asked_of_it(scheduler, monkeypatch):
+    failures, asked, answers = [Unavailable(reason="a test"), RuntimeError("a test")], [], iter([False, False, False, True])
+
+    def run_once(self, all_active=False, should_stop=None):
+        asked.append(all_active)
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(Scheduler, "run_once", run_once)
+    scheduler().run(60, wait=lambda seconds: next(answers), all_active=True)
+    assert asked == [True, True, True, False]

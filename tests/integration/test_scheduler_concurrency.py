@@ -1,167 +1,242 @@
-"""Several schedulers in processes of their own, and clients that change the same deployments at the same time."""
+"""Schedulers, each a process of its own, at work while clients change what they schedule. What the database holds in the end must agree.
+
+No occurrence of any schedule here is less than half an hour away, so that the runs a deployment is to have stay the same for the whole test
+whoever makes them and when.
+"""
 
 import random
-import subprocess
+import re
 import threading
-import time
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from datetime import UTC, datetime
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from uuid import UUID, uuid4
 
 import pytest
 import requests
-from sqlalchemy import update
+from sqlalchemy import delete, func, insert, select, text, update
 
 from app import create_app
 from app.config import Settings
-from app.db.models import Deployment
+from app.db.models import Deployment, Flow, FlowRun, FlowRunState
 from app.domain import schedules
-from app.services.scheduler import Scheduler
-from tests.api.asking import all_runs, runs_of
-from tests.api.factories import make_flow
-from tests.cli.test_scheduler import COMMAND
+from app.domain.instants import isoformat
 from tests.conftest import ApiClient
-from tests.serving import PATIENCE, ROOT, environment, kill_group
+from tests.serving import PATIENCE, running_gunicorn, running_scheduler, wait_until
 
+DEPLOYMENT, FLOW, FLOW_RUN, STATE = Deployment.__table__, Flow.__table__, FlowRun.__table__, FlowRunState.__table__
 MAX_RUNS = 10
-VERSIONS = 12
-DATA = {"encoding": "json", "blob": "1"}
+SCHEDULING = {"scheduler_max_runs": MAX_RUNS, "scheduler_loop_seconds": 0.2}
+LOCKS = {"database_lock_timeout": 10.0, "database_statement_timeout": 20.0}
+FLOWS = [UUID(int=n) for n in range(1, 6)]
 
 
-def body(flow_id, name, version):
-    """A version of a deployment. No two have an instant in common, and each run carries its version's number."""
-    schedule = {"interval": 3600, "anchor_date": f"2020-01-01T00:{version:02}:00+00:00"}
-    carried = {"parameters": {"version": version}, "tags": [f"v{version}"]}
-    return {"name": name, "flow_id": flow_id, "flow_data": DATA, "schedule": schedule} | carried
+def schedule_of(version, began):
+    """A schedule whose dates say which version it is, in one of the three kinds."""
+    first = (began + timedelta(minutes=60 + version % 50)).replace(second=0, microsecond=0)
+    if version % 3 == 0:
+        return {"interval": 3600.0 * (2 + version % 5), "anchor_date": isoformat(first), "timezone": None}
+    if version % 3 == 1:
+        return {"cron": f"{first.minute} {first.hour} * * *", "timezone": "UTC", "day_or": True}
+    return {"rrule": f"DTSTART:{first:%Y%m%dT%H%M00Z}\nRRULE:FREQ=DAILY", "timezone": "UTC"}
 
 
-class World:
-    """Deployments that clients change while schedulers run."""
-
-    def __init__(self, url, deployments):
-        self.url = url
-        self.app = create_app(Settings(database_url=url, scheduler_max_runs=MAX_RUNS, log_level="warning"))
-        self.app.test_client_class = ApiClient
-        self.services = self.app.extensions["mintaka"]
-        self.client = self.app.test_client()
-        self.flow_id = make_flow(self.client)["id"]
-        self.names = [f"d{number}" for number in range(deployments)]
-        self.unexpected = []
-        for name in self.names:
-            # paused, since registering an active one would make its runs: the schedulers are to find all of them due at once
-            response = self.client.post("/deployments/", json=body(self.flow_id, name, 0) | {"is_schedule_active": False})
-            assert response.status_code == 201
-        with self.services.database.transaction() as session:
-            session.execute(update(Deployment).values(is_schedule_active=True, top_up_due=datetime.now(UTC)))
-
-    def change(self, seconds, seed):
-        """Upsert, pause, resume, schedule and delete at random for some seconds. Notes every answer that no client should get."""
-        client, chance, deadline = self.app.test_client(), random.Random(seed), time.monotonic() + seconds
-        done = Counter()
-        while time.monotonic() < deadline:
-            name, action = chance.choice(self.names), chance.choice(["upsert", "upsert", "pause", "resume", "schedule", "delete"])
-            if action == "upsert":
-                response = client.post("/deployments/", json=body(self.flow_id, name, chance.randrange(1, VERSIONS)))
-            else:
-                found = client.post("/deployments/filter", json={"deployments": {"name": {"any_": [name]}}})
-                if found.status_code != 200 or not found.json:
-                    continue
-                path = f"/deployments/{found.json[0]['id']}"
-                if action == "delete":
-                    response = client.delete(path)
-                else:
-                    routes = {"pause": "set_schedule_inactive", "resume": "set_schedule_active", "schedule": "schedule"}
-                    response = client.post(f"{path}/{routes[action]}")
-            done[action] += 1
-            if response.status_code not in (200, 201, 204, 404):
-                self.unexpected.append((action, response.status_code, response.text))
-        return done
-
-    def check(self):
-        """Whether the runs are exactly those that the schedules call for, at an instant after everybody has stopped."""
-        Scheduler(self.services.database, self.services.clock, self.services.policy).run_once(all_active=True)
-        now = datetime.now(UTC)
-        deployments = []
-        while page := self.client.post("/deployments/filter", json={"offset": len(deployments)}).json:
-            deployments += page
-        for deployment in deployments:
-            runs = runs_of(self.client, deployment, state={"type": {"any_": ["SCHEDULED"]}})
-            if not deployment["is_schedule_active"]:
-                assert runs == [], "runs after a pause"
-                continue
-            assert {run["parameters"]["version"] for run in runs} == {deployment["parameters"]["version"]}, "runs of an old version"
-            ahead = [run["expected_start_time"] for run in runs if datetime.fromisoformat(run["expected_start_time"]) >= now]
-            wanted = schedules.parse(deployment["schedule"]).occurrences(now, self.services.policy.end(now), MAX_RUNS)
-            assert ahead == [instant.isoformat() for instant in wanted]
-        assert all_runs(self.client, flow_runs={"deployment_id": {"is_null_": True}}) == [], "runs after a delete"
-        return len(deployments)
+def body_of(name, flow, version, began, **others):
+    """A deployment whose parameters, tags and schedule all say the version."""
+    return {
+        "name": name,
+        "flow_id": str(flow),
+        "flow_data": {"encoding": "json", "blob": "1"},
+        "schedule": schedule_of(version, began),
+        "parameters": {"version": version},
+        "tags": [f"version-{version}"],
+    } | others
 
 
-def run_together(world, tmp_path, schedulers, clients, seconds):
-    """Start the schedulers and the clients, and end them. Returns what the clients did."""
-    variables = environment(database_url=world.url, scheduler_max_runs=MAX_RUNS, scheduler_loop_seconds=0.2, scheduler_batch_size=7)
-    logs = [tmp_path / f"scheduler-{number}.log" for number in range(schedulers)]
-    with ExitStack() as stack:
-        processes = []
-        for log in logs:
-            output = stack.enter_context(log.open("wb"))
-            process = subprocess.Popen(COMMAND, cwd=ROOT, env=variables, stdout=output, stderr=output, start_new_session=True)
-            stack.callback(kill_group, process)
-            processes.append(process)
-        with ThreadPoolExecutor(clients) as pool:
-            done = sum(pool.map(lambda seed: world.change(seconds, seed), range(clients)), Counter())
+def store(database, number, began):
+    """Deployments as after an import: each has an active schedule, no runs, and is due. Returns a list of (name, flow id)."""
+    stored = [(f"deployment-{n}", FLOWS[n % len(FLOWS)]) for n in range(number)]
+    always = {"created": began, "updated": began}
+    own = [{"id": uuid4(), "flow_id": flow, "top_up_due": began} | always for _, flow in stored]
+    with database.transaction() as session:
+        session.execute(insert(FLOW), [{"id": id, "name": f"flow-{id.int}"} | always for id in FLOWS])
+        session.execute(insert(DEPLOYMENT), [body_of(*stored[n], n, began, **own[n]) for n in range(number)])
+    return stored
+
+
+class Client:
+    """Changes deployments by chance, as `send(method, path, body)` lets it, and notes every answer that no client should get."""
+
+    def __init__(self, send, seed, deployments, versions, began):
+        self.send, self.chance, self.deployments, self.versions, self.began = send, random.Random(seed), deployments, versions, began
+        self.wrong, self.answers = [], Counter()
+
+    def run(self, rounds):
+        """Make as many changes."""
+        actions = (self.upsert, self.pause, self.resume, self.schedule, self.run_now, self.delete)
+        for _ in range(rounds):
+            action = self.chance.choices(actions, weights=(4, 2, 2, 1, 1, 1))[0]
+            action(*self.chance.choice(self.deployments))
+
+    def upsert(self, name, flow):
+        others = self.chance.choice(({}, {}, {"is_schedule_active": True}, {"is_schedule_active": False}))
+        self.ask("POST", "/deployments/", body_of(name, flow, next(self.versions), self.began, **others), 200, 201)
+
+    def pause(self, name, flow):
+        self.change("POST", name, flow, "/set_schedule_inactive")
+
+    def resume(self, name, flow):
+        self.change("POST", name, flow, "/set_schedule_active")
+
+    def schedule(self, name, flow):
+        # some of what the scheduler makes anyway
+        self.change("POST", name, flow, "/schedule", {"max_runs": MAX_RUNS // 2})
+
+    def run_now(self, name, flow):
+        self.change("POST", name, flow, "/create_flow_run", {"idempotency_key": f"by hand {name} {self.chance.randrange(3)}"})
+
+    def delete(self, name, flow):
+        self.change("DELETE", name, flow, "")
+
+    def change(self, method, name, flow, path, body=None):
+        found = self.ask("GET", f"/deployments/name/flow-{flow.int}/{name}", None, 200, 404)
+        if "id" in found:
+            # another may have deleted it
+            self.ask(method, f"/deployments/{found['id']}{path}", body, 200, 201, 204, 404)
+
+    def ask(self, method, path, body, *statuses):
+        status, answer = self.send(method, path, body)
+        self.answers[status] += 1
+        if status not in statuses:
+            self.wrong.append((method, path, status, answer))
+        return answer
+
+
+def in_process(app):
+    """A `send` that calls the application without a server."""
+
+    def send(method, path, body):
+        response = app.test_client().open(path, method=method, json=body)
+        return response.status_code, response.get_json(silent=True)
+
+    return send
+
+
+def over_http(server):
+    """A `send` that calls a running gunicorn over one connection."""
+    session = requests.Session()
+
+    def send(method, path, body):
+        response = session.request(method, f"{server.api}{path}", json=body, timeout=PATIENCE)
+        return response.status_code, response.json() if response.content else None
+
+    return send
+
+
+def move_time_on(database, clients_are_done):
+    """Until then, again and again: some runs are gone and their deployments due, as if their time had come."""
+    while not clients_are_done.wait(0.1):
+        with database.transaction() as session:
+            chosen = select(DEPLOYMENT.c.id).where(DEPLOYMENT.c.top_up_due.is_not(None)).order_by(func.random()).limit(40)
+            due = session.scalars(chosen.with_for_update(key_share=True, skip_locked=True)).all()
+            session.execute(update(DEPLOYMENT).where(DEPLOYMENT.c.id.in_(due)).values(top_up_due=datetime.now(UTC)))
+            some = FLOW_RUN.c.auto_scheduled & (FLOW_RUN.c.name < "n")
+            session.execute(delete(FLOW_RUN).where(FLOW_RUN.c.deployment_id.in_(due), some))
+
+
+def disturb(database, clients, rounds):
+    """Let all clients make `rounds` changes each, while time moves on."""
+    done = threading.Event()
+    with ThreadPoolExecutor(len(clients) + 1) as pool:
+        mover = pool.submit(move_time_on, database, done)
+        try:
+            for change in [pool.submit(client.run, rounds) for client in clients]:
+                change.result()
+        finally:
+            done.set()
+        mover.result()
+    assert [wrong for client in clients for wrong in client.wrong] == []
+
+
+def nothing_is_due(database):
+    """Whether every deployment has been topped up."""
+    with database.transaction(read_only=True) as session:
+        due = select(func.count()).where(DEPLOYMENT.c.top_up_due <= datetime.now(UTC))
+        return session.scalar(due) == 0
+
+
+def disagreements(database, began):
+    """What is wrong with the runs in the database: runs that should not be, runs that are missing, runs that say another version."""
+    with database.transaction(read_only=True) as session:
+        deployments = session.execute(select(DEPLOYMENT)).all()
+        runs = session.execute(select(FLOW_RUN).where(FLOW_RUN.c.auto_scheduled).order_by(FLOW_RUN.c.expected_start_time)).all()
+        first_states = session.scalar(select(func.count()).select_from(STATE).join(FLOW_RUN, FLOW_RUN.c.state_id == STATE.c.id))
+        everything = session.scalar(select(func.count()).select_from(FLOW_RUN))
+    found = defaultdict(list)
+    for run in runs:
+        found[run.deployment_id].append((run.flow_id, run.expected_start_time, run.parameters, run.tags))
+    wrong = [] if first_states == everything else [("states", first_states, everything)]
+    for row in deployments:
+        dates = schedules.parse(row.schedule).occurrences(began, began + timedelta(days=100), MAX_RUNS) if row.is_schedule_active else ()
+        expected = [(row.flow_id, date, row.parameters, ["auto-scheduled", *row.tags]) for date in dates]
+        if found.pop(row.id, []) != expected:
+            wrong.append((row.name, row.is_schedule_active, row.parameters))
+    return wrong + [("runs of a deployment that is gone", id) for id in found]
+
+
+@contextmanager
+def schedulers(number, url, folder):
+    """As many schedulers started at once. When the block ends they must have nothing to complain of, and stop when they are asked to."""
+    logs = [folder / f"scheduler-{n}.log" for n in range(number)]
+    with ExitStack() as running:
+        processes = [running.enter_context(running_scheduler(url, log, **SCHEDULING, **LOCKS)) for log in logs]
+        yield
         for process in processes:
             process.terminate()
-        assert [process.wait(PATIENCE) for process in processes] == [0] * schedulers
-    written = "".join(log.read_text() for log in logs)
-    assert "Traceback" not in written, written
-    assert written.count(" runs for ") >= schedulers
-    return done
+        assert [process.wait(PATIENCE) for process in processes] == [0] * number, [log.read_text()[-2000:] for log in logs]
+    complaints = [line for log in logs for line in log.read_text().splitlines() if " INFO " not in line]
+    assert complaints == []
+    work = [int(made) for log in logs for made in re.findall(r"scheduled (\d+) runs", log.read_text())]
+    assert sum(work) > 0
 
 
-@pytest.fixture
-def world_on():
-    """Make a world on a database: `world_on(url, deployments)`."""
-    worlds = []
-
-    def make(url, deployments):
-        worlds.append(World(url, deployments))
-        return worlds[-1]
-
-    yield make
-    for world in worlds:
-        world.services.database.dispose()
+@contextmanager
+def application(url):
+    """The application on the database at `url`, with the horizon of the schedulers."""
+    settings = Settings(database_url=url, scheduler_max_runs=MAX_RUNS, log_level="error", **LOCKS)
+    app = create_app(settings)
+    app.test_client_class = ApiClient
+    yield app
+    app.extensions["mintaka"].database.dispose()
 
 
-@pytest.mark.parametrize("schedulers", [2, 4])
-def test_schedulers_and_clients_at_once_make_each_run_once_and_none_of_an_old_version(postgres_url, tmp_path, world_on, schedulers):
-    world = world_on(postgres_url, 500)
-    done = run_together(world, tmp_path, schedulers, clients=4, seconds=8)
-    assert world.unexpected == []
-    assert min(done[action] for action in ("upsert", "pause", "resume", "schedule", "delete")) > 0
-    assert world.check() > 0
+@pytest.mark.parametrize("number", [2, 4])
+def test_schedulers_and_clients_at_once_leave_exactly_the_runs_that_are_due(postgres_url, tmp_path, number):
+    began = datetime.now(UTC)
+    with application(postgres_url) as app:
+        database = app.extensions["mintaka"].database
+        deployments = store(database, 500, began)
+        versions = count(1000)
+        clients = [Client(in_process(app), seed, deployments, versions, began) for seed in range(4)]
+        with schedulers(number, postgres_url, tmp_path):
+            disturb(database, clients, rounds=200)
+            wait_until(lambda: nothing_is_due(database), "every deployment has been topped up")
+        assert disagreements(database, began) == []
+        with database.transaction(read_only=True) as session:
+            assert session.scalar(text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")) == 0
 
 
-def test_on_sqlite_one_scheduler_and_several_writers_never_meet_a_locked_database(sqlite_url, tmp_path, world_on, gunicorn_server):
-    world = world_on(sqlite_url, 60)
-    server = gunicorn_server(sqlite_url, workers=2, threads=2, scheduler_max_runs=MAX_RUNS)
-    stop, answered = threading.Event(), Counter()
-
-    def write_through_gunicorn():
-        number = 0
-        while not stop.is_set():
-            number += 1
-            answered[requests.post(f"{server.api}/flows/", json={"name": f"other-{number}"}, timeout=PATIENCE).status_code] += 1
-
-    with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(write_through_gunicorn)
-        try:
-            done = run_together(world, tmp_path, schedulers=1, clients=3, seconds=6)
-        finally:
-            stop.set()
-        writing.result(PATIENCE)
-    assert world.unexpected == []
-    assert set(answered) == {201}
-    assert min(done.values()) > 0
-    assert world.check() > 0
+def test_on_sqlite_a_scheduler_and_writers_in_several_processes_get_their_turns(sqlite_url, tmp_path):
+    began = datetime.now(UTC)
+    with application(sqlite_url) as app, running_gunicorn(sqlite_url, workers=2, **SCHEDULING, **LOCKS) as server:
+        database = app.extensions["mintaka"].database
+        deployments = store(database, 200, began)
+        versions = count(1000)
+        sends = [over_http(server), over_http(server), over_http(server), in_process(app), in_process(app)]
+        clients = [Client(send, seed, deployments, versions, began) for seed, send in enumerate(sends)]
+        with schedulers(1, sqlite_url, tmp_path):
+            disturb(database, clients, rounds=100)
+            wait_until(lambda: nothing_is_due(database), "every deployment has been topped up")
+        assert disagreements(database, began) == []
