@@ -191,6 +191,11 @@ def insert(session, table):
     return (sqlite if is_sqlite(session.get_bind()) else postgresql).insert(table)
 
 
+def writes_in_with(session):
+    """Whether a WITH clause may hold an INSERT, so that what two tables get is sent once. SQLite allows only SELECT there."""
+    return not is_sqlite(session.get_bind())
+
+
 def contains_text(session, text_column, text):
     """The condition that a text column contains `text`, in upper or lower case."""
     if is_sqlite(session.get_bind()):

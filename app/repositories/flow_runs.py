@@ -3,7 +3,7 @@
 from sqlalchemy import Text, Uuid, delete, literal, select, true
 from sqlalchemy import insert as plain_insert
 
-from app.db.dialects import Json, UtcDateTime, insert, rows_of
+from app.db.dialects import Json, UtcDateTime, insert, rows_of, writes_in_with
 from app.db.models import FlowRun, FlowRunState
 from app.domain.states import NO_DETAILS, StateType
 from app.repositories.runs import Runs, run_sorts
@@ -61,6 +61,7 @@ class FlowRuns(Runs):
             instant=UtcDateTime,
             details=Json,
         )
+        given = select(given).cte("run")
         types = {"id": Uuid, "flow_id": Uuid, "parameters": Json, "tags": Json, "flow_runner_type": Text, "flow_runner_config": Json}
         owner = rows_of(self.session, deployments, **types).alias("owner")
         columns = {
@@ -85,22 +86,27 @@ class FlowRuns(Runs):
         # SQLite cannot tell ON CONFLICT from a join's ON unless a WHERE stands between
         source = select(*columns.values()).select_from(given.join(owner, owner.c.id == given.c.deployment_id)).where(true())
         statement = insert(self.session, FLOW_RUN).from_select(list(columns), source, include_defaults=False)
-        created = self.session.execute(statement.on_conflict_do_nothing(index_elements=[FLOW_RUN.c[name] for name in self.unique])).rowcount
+        statement = statement.on_conflict_do_nothing(index_elements=[FLOW_RUN.c[name] for name in self.unique])
+        if writes_in_with(self.session):
+            made = statement.returning(FLOW_RUN.c.id).cte("made")
+            return self.session.execute(_first_states(given, made, now)).rowcount
+        created = self.session.execute(statement).rowcount
         if created:
-            self._insert_first_states(given, now)
+            self.session.execute(_first_states(given, FLOW_RUN, now))
         return created
 
-    def _insert_first_states(self, given, now):
-        columns = {
-            "id": given.c.state_id,
-            "created": literal(now, UtcDateTime),
-            "flow_run_id": given.c.id,
-            "type": literal(StateType.SCHEDULED.value),
-            "name": literal("Scheduled"),
-            "timestamp": literal(now, UtcDateTime),
-            "message": literal("Flow run scheduled"),
-            "state_details": given.c.details,
-        }
-        # a run that existed before has another id, so this join finds only those made just now
-        source = select(*columns.values()).select_from(given.join(FLOW_RUN, FLOW_RUN.c.id == given.c.id))
-        self.session.execute(plain_insert(FLOW_RUN_STATE).from_select(list(columns), source, include_defaults=False))
+
+def _first_states(given, runs, now):
+    columns = {
+        "id": given.c.state_id,
+        "created": literal(now, UtcDateTime),
+        "flow_run_id": given.c.id,
+        "type": literal(StateType.SCHEDULED.value),
+        "name": literal("Scheduled"),
+        "timestamp": literal(now, UtcDateTime),
+        "message": literal("Flow run scheduled"),
+        "state_details": given.c.details,
+    }
+    # a run that existed before has another id, so this join finds only those made just now
+    source = select(*columns.values()).select_from(given.join(runs, runs.c.id == given.c.id))
+    return plain_insert(FLOW_RUN_STATE).from_select(list(columns), source, include_defaults=False)

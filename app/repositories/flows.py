@@ -39,8 +39,14 @@ class Flows(Repository):
         now = self.clock()
         values = {"id": new_id(), "created": now, "updated": now, "name": name, "tags": tags}
         statement = insert(self.session, FLOW).values(values).on_conflict_do_nothing(index_elements=[FLOW.c.name]).returning(*COLUMNS)
-        row = self.session.execute(statement).one_or_none()
-        return (self.read_by_name(name), False) if row is None else (self.document(row, now), True)
+        while True:
+            row = self.session.execute(statement).one_or_none()
+            if row is not None:
+                return self.document(row, now), True
+            existing = self._documents(self.selection().where(FLOW.c.name == name))
+            if existing:
+                return existing[0], False
+            # it was deleted since the insert
 
     def read_by_name(self, name):
         """The flow called `name`. Raises NotFound."""
@@ -53,6 +59,18 @@ class Flows(Repository):
 
     def delete(self, id):
         """Delete the flow with its deployments and runs. Raises NotFound."""
-        # deployments first: whoever makes runs of one holds it and then refers to the flow
-        self.session.execute(select(DEPLOYMENT.c.id).where(DEPLOYMENT.c.flow_id == id).order_by(DEPLOYMENT.c.id).with_for_update())
+        while not self._hold(id):
+            pass
         super().delete(id)
+
+    def _hold(self, id):
+        """Lock the flow's deployments and then the flow. False, and the flow not locked, if it got another deployment in between."""
+        # deployments first: whoever makes runs of one holds it and then refers to the flow; the other way round both would wait
+        own = select(DEPLOYMENT.c.id).where(DEPLOYMENT.c.flow_id == id).order_by(DEPLOYMENT.c.id)
+        held = self.session.scalars(own.with_for_update()).all()
+        savepoint = self.session.begin_nested()
+        self.session.execute(select(FLOW.c.id).where(FLOW.c.id == id).with_for_update())
+        complete = self.session.scalars(own).all() == held
+        # only going back to a savepoint lets go of a lock before the transaction ends
+        (savepoint.commit if complete else savepoint.rollback)()
+        return complete

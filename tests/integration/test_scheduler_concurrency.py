@@ -21,8 +21,12 @@ from sqlalchemy import delete, func, insert, select, text, update
 from app import create_app
 from app.config import Settings
 from app.db.models import Deployment, Flow, FlowRun, FlowRunState
+from app.db.session import Database
 from app.domain import schedules
+from app.domain.clock import utcnow
 from app.domain.instants import isoformat
+from app.services.scheduler import Scheduler
+from app.services.scheduling import Policy
 from tests.conftest import ApiClient
 from tests.serving import PATIENCE, running_gunicorn, running_scheduler, wait_until
 
@@ -114,6 +118,21 @@ class Client:
         return answer
 
 
+class FlowClient(Client):
+    """Makes flows with deployments, and deletes flows that others are just then making deployments for."""
+
+    def run(self, rounds):
+        for _ in range(rounds):
+            flow = self.ask("POST", "/flows/", {"name": f"flow-{self.chance.randrange(3)}"}, 200, 201)["id"]
+            for n in self.chance.sample(range(5), 2):
+                body = body_of(f"deployment-{n}", flow, next(self.versions), self.began)
+                made = self.ask("POST", "/deployments/", body, 200, 201, 409)
+                if "id" in made:
+                    self.ask("POST", f"/deployments/{made['id']}/create_flow_run", {}, 201, 404)
+            if self.chance.random() < 0.5:
+                self.ask("DELETE", f"/flows/{flow}", None, 204, 404)
+
+
 def in_process(app):
     """A `send` that calls the application without a server."""
 
@@ -186,6 +205,14 @@ def disagreements(database, began):
     return wrong + [("runs of a deployment that is gone", id) for id in found]
 
 
+def deadlocks(database):
+    """How many deadlocks PostgreSQL has broken in this database."""
+    # a connection reports what it counted when it ends, at the latest
+    database.dispose()
+    with database.transaction(read_only=True) as session:
+        return session.scalar(text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"))
+
+
 @contextmanager
 def schedulers(number, url, folder):
     """As many schedulers started at once. When the block ends they must have nothing to complain of, and stop when they are asked to."""
@@ -221,11 +248,10 @@ def test_schedulers_and_clients_at_once_leave_exactly_the_runs_that_are_due(post
         versions = count(1000)
         clients = [Client(in_process(app), seed, deployments, versions, began) for seed in range(4)]
         with schedulers(number, postgres_url, tmp_path):
-            disturb(database, clients, rounds=200)
+            disturb(database, clients, rounds=300)
             wait_until(lambda: nothing_is_due(database), "every deployment has been topped up")
         assert disagreements(database, began) == []
-        with database.transaction(read_only=True) as session:
-            assert session.scalar(text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")) == 0
+        assert deadlocks(database) == 0
 
 
 def test_on_sqlite_a_scheduler_and_writers_in_several_processes_get_their_turns(sqlite_url, tmp_path):
@@ -240,3 +266,39 @@ def test_on_sqlite_a_scheduler_and_writers_in_several_processes_get_their_turns(
             disturb(database, clients, rounds=100)
             wait_until(lambda: nothing_is_due(database), "every deployment has been topped up")
         assert disagreements(database, began) == []
+
+
+@contextmanager
+def scheduling_threads(number, url):
+    """As many schedulers in threads of this process, each with connections of its own. A pass that fails makes the block fail."""
+    done = threading.Event()
+
+    def keep_scheduling():
+        database = Database(url, Settings(database_url=url, **LOCKS))
+        scheduler = Scheduler(database, utcnow, Policy(max_runs=MAX_RUNS), batch_size=5)
+        while not done.is_set():
+            scheduler.run_once()
+            scheduler.run_once(all_active=True)
+        database.dispose()
+
+    with ThreadPoolExecutor(number) as pool:
+        running = [pool.submit(keep_scheduling) for _ in range(number)]
+        try:
+            yield
+        finally:
+            done.set()
+        for scheduler in running:
+            scheduler.result()
+
+
+def test_flows_deleted_while_schedulers_and_clients_work_on_them_take_everything_along(postgres_url):
+    began = datetime.now(UTC)
+    with application(postgres_url) as app:
+        database = app.extensions["mintaka"].database
+        versions = count()
+        clients = [FlowClient(in_process(app), seed, None, versions, began) for seed in range(4)]
+        with scheduling_threads(2, postgres_url):
+            disturb(database, clients, rounds=40)
+            wait_until(lambda: nothing_is_due(database), "every deployment has been topped up")
+        assert disagreements(database, began) == []
+        assert deadlocks(database) == 0
