@@ -23,6 +23,9 @@ SCHEDULES = {
     "and-of-days": ({"cron": "30 4 13 * 5", "timezone": "UTC", "day_or": False}, DECADE),
 }
 
+# the reference's default, by id, is a random order: its ids are
+IN_ORDER = {"sort": "EXPECTED_START_TIME_ASC"}
+
 FLOWS = [
     post("/flows/", {"name": "f-one", "tags": ["a", "b", "a"]}, save="one"),
     post("/flows/", {"name": "f-one", "tags": ["c"]}),
@@ -99,12 +102,12 @@ RUNS = [
     post("/flow_runs/count", {"task_runs": {"tags": {"all_": ["x"]}}}),
     post("/flow_runs/filter", {"sort": "NAME_ASC", "flows": {"id": {"any_": ["{two}"]}}}),
     post("/flow_runs/filter", {"sort": "NAME_DESC", "flow_runs": {"state": {"name": {"any_": ["Started", "Completed"]}}}}),
-    post("/flow_runs/filter", {"flow_runs": {"flow_version": {"any_": ["1"]}}}),
-    post("/flow_runs/filter", {"flow_runs": {"flow_runner_type": {"any_": ["y", "docker"]}, "parent_task_run_id": {"is_null_": True}}}),
-    post("/flow_runs/filter", {"flow_runs": {"expected_start_time": {"after_": "2030-12-31T23:00:00Z",
+    post("/flow_runs/filter", {**IN_ORDER, "flow_runs": {"flow_version": {"any_": ["1"]}}}),
+    post("/flow_runs/filter", {**IN_ORDER, "flow_runs": {"flow_runner_type": {"any_": ["y", "docker"]}, "parent_task_run_id": {"is_null_": True}}}),
+    post("/flow_runs/filter", {**IN_ORDER, "flow_runs": {"expected_start_time": {"after_": "2030-12-31T23:00:00Z",
                                                                      "before_": "2031-01-01T00:00:00+01:00"}}}),
-    post("/flow_runs/filter", {"flow_runs": {"next_scheduled_start_time": {"after_": "2030-12-31T23:00:00Z"}}}),
-    post("/flow_runs/filter", {"flow_runs": {"start_time": {"is_null_": False}, "deployment_id": {"is_null_": True}}}),
+    post("/flow_runs/filter", {**IN_ORDER, "flow_runs": {"next_scheduled_start_time": {"after_": "2030-12-31T23:00:00Z"}}}),
+    post("/flow_runs/filter", {**IN_ORDER, "flow_runs": {"start_time": {"is_null_": False}, "deployment_id": {"is_null_": True}}}),
     post("/flow_runs/count", {"flow_runs": {"id": {"not_any_": ["{run}"]}}, "deployments": {}}),
     post("/flow_runs/count", {"flow_runs": {"tags": {"is_null_": True}}}),
     post("/flows/filter", {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}, "task_runs": {"tags": {"all_": ["x"]}}}),
