@@ -61,7 +61,9 @@ class FlowRuns(Runs):
             instant=UtcDateTime,
             details=Json,
         )
-        given = select(given).cte("run")
+        in_one = writes_in_with(self.session)
+        if in_one:
+            given = select(given).cte("run")
         types = {"id": Uuid, "flow_id": Uuid, "parameters": Json, "tags": Json, "flow_runner_type": Text, "flow_runner_config": Json}
         owner = rows_of(self.session, deployments, **types).alias("owner")
         columns = {
@@ -87,7 +89,7 @@ class FlowRuns(Runs):
         source = select(*columns.values()).select_from(given.join(owner, owner.c.id == given.c.deployment_id)).where(true())
         statement = insert(self.session, FLOW_RUN).from_select(list(columns), source, include_defaults=False)
         statement = statement.on_conflict_do_nothing(index_elements=[FLOW_RUN.c[name] for name in self.unique])
-        if writes_in_with(self.session):
+        if in_one:
             made = statement.returning(FLOW_RUN.c.id).cte("made")
             return self.session.execute(_first_states(given, made, now)).rowcount
         created = self.session.execute(statement).rowcount

@@ -71,6 +71,9 @@ class Speaker:
         """`value` with ids numbered in the order they appear, the server's own clock and random names blanked, instants in UTC."""
         if isinstance(value, dict):
             return {name: self.normalise(inner, name, ignore) for name, inner in value.items() if name not in ignore}
+        if key == "tags":
+            # the reference joins tags through a set, and answers them in the order of that
+            return sorted(value)
         if isinstance(value, list):
             return [self.normalise(inner, key, ignore) for inner in value]
         if key in CLOCK and value is not None:
