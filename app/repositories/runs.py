@@ -5,7 +5,8 @@ from sqlalchemy import select, update
 
 from app.db.dialects import Json, insert, raw
 from app.domain.ids import new_id
-from app.domain.states import RunTimes, enter, estimated_run_time, estimated_start_time_delta
+from app.domain.instants import parse
+from app.domain.states import RunTimes, State, StateType, enter, estimated_run_time, estimated_start_time_delta
 from app.errors import NotFound
 from app.repositories.base import Repository
 
@@ -74,14 +75,8 @@ class Runs(Repository):
             row = self._insert(values, state, now)
         document = row._asdict()
         details = state.details | self.state_references(document)
-        self.session.execute(
-            plain_insert(self.state_table).values(
-                {"id": document["state_id"], "created": now, self.state_key: document["id"], "type": state.type, "name": state.name}
-                | {"timestamp": state.timestamp, "message": state.message, "data": state.data, "state_details": details}
-            )
-        )
-        current = {"type": state.type, "name": state.name, "timestamp": state.timestamp, "message": state.message}
-        return self._with_state(document, current | {"data": state.data, "state_details": details}, now), True
+        self._record(document["state_id"], document["id"], state, details, now)
+        return self._with_state(document, _embedded(state, details), now), True
 
     def _insert(self, values, state, now):
         times = enter(RunTimes(), None, state)
@@ -106,7 +101,54 @@ class Runs(Repository):
         """The column by which a state names its run: `flow_run_id` or `task_run_id`."""
         return f"{self.table.name}_id"
 
+    def lock(self, id):
+        """The whole row `id`, locked until the transaction ends, and its current `State` (or None). Raises NotFound."""
+        # in two statements: one that has waited for the lock would join the new row with the state of the old one
+        run = self.session.execute(select(self.table).where(self.table.c.id == id).with_for_update(key_share=True)).one_or_none()
+        if run is None:
+            raise NotFound(self.kind)
+        return run, self.current_state(run)
+
+    def current_state(self, run):
+        """The `State` that the row `run` is in, or None."""
+        if run.state_id is None:
+            return None
+        state = self.session.execute(select(self.state_table).where(self.state_table.c.id == run.state_id)).one()
+        scheduled_time = state.state_details.get("scheduled_time")
+        return State(
+            type=StateType(state.type),
+            timestamp=state.timestamp,
+            name=state.name,
+            message=state.message,
+            data=state.data,
+            details=state.state_details,
+            scheduled_time=scheduled_time and parse(scheduled_time),
+        )
+
+    def enter(self, run, previous, state):
+        """Take the locked row `run` from `previous` to `state` (each a `State`; `previous` may be None): one more entry of its history.
+
+        Returns the entry as clients see it.
+        """
+        now = self.clock()
+        times = enter(RunTimes(**{name: getattr(run, name) for name in RunTimes.__dataclass_fields__}), previous, state)
+        id, details = new_id(), state.details | self.state_references(run._mapping)
+        changes = {"updated": now, "state_id": id, "state_type": state.type, "state_name": state.name}
+        changes |= {name: getattr(times, name) for name in RunTimes.__dataclass_fields__}
+        self.session.execute(update(self.table).where(self.table.c.id == run.id).values(changes))
+        self._record(id, run.id, state, details, now)
+        return {"id": id, **_embedded(state, details)}
+
+    def _record(self, id, run_id, state, details, now):
+        values = {"id": id, "created": now, self.state_key: run_id} | _embedded(state, details)
+        self.session.execute(plain_insert(self.state_table).values(values))
+
     def update(self, id, changes):
         """Set the columns in `changes`. Raises NotFound."""
         if not self.session.execute(update(self.table).where(self.table.c.id == id).values(changes | {"updated": self.clock()})).rowcount:
             raise NotFound(self.kind)
+
+
+def _embedded(state, details):
+    members = {"type": state.type, "name": state.name, "timestamp": state.timestamp, "message": state.message, "data": state.data}
+    return members | {"state_details": details}

@@ -302,3 +302,31 @@ def test_flows_deleted_while_schedulers_and_clients_work_on_them_take_everything
             wait_until(lambda: nothing_is_due(database), "every deployment has been topped up")
         assert disagreements(database, began) == []
         assert deadlocks(database) == 0
+
+
+def test_on_sqlite_clients_write_between_the_batches_of_a_long_pass(sqlite_url):
+    began = datetime.now(UTC)
+    with application(sqlite_url) as app:
+        database = app.extensions["mintaka"].database
+        store(database, 60, began)
+        scheduler = Scheduler(Database(sqlite_url, Settings(**LOCKS)), utcnow, Policy(), batch_size=1)
+        first_batch, batches, written_at = threading.Event(), [], []
+
+        def tell(report):
+            batches.append(report.deployments)
+            first_batch.set()
+
+        def write():
+            first_batch.wait(PATIENCE)
+            for n in range(5):
+                assert app.test_client().post("/flows/", json={"name": f"written-{n}"}).status_code == 201
+                written_at.append(len(batches))
+
+        with ThreadPoolExecutor(1) as pool:
+            writer = pool.submit(write)
+            scheduler.run_once(progress=tell)
+            writer.result()
+        scheduler.database.dispose()
+        assert len(batches) == 61
+        # without gaps in between they would all wait for the end of the pass
+        assert written_at[-1] < 60

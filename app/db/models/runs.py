@@ -1,104 +1,15 @@
-"""The tables. Constraints are named, so that migrations can name them on either database."""
+"""Runs, the history of their states, and what a state brings about: cached results, leases."""
 
 import uuid
 from datetime import datetime
 
-from sqlalchemy import (
-    CheckConstraint,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Text,
-    UniqueConstraint,
-    Uuid,
-    false,
-    text,
-    true,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, false, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.dialects import Json, UtcDateTime
+from app.db.models.base import Base, Tagged, Updated
 from app.domain.states import StateType
 
 STATE_TYPES = ", ".join(f"'{kind}'" for kind in StateType)
-
-
-class Base(DeclarativeBase):
-    """What every table has: a time-ordered id, and when its row was made and last changed."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {str: Text, datetime: UtcDateTime, dict: Json, list: Json, uuid.UUID: Uuid, float: Float(53)}
-
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, sort_order=-3)
-    created: Mapped[datetime] = mapped_column(sort_order=-2)
-
-
-class Updated:
-    """A row that changes after it was made."""
-
-    updated: Mapped[datetime] = mapped_column(sort_order=-1)
-
-
-class Tagged:
-    """A row with tags. Only PostgreSQL has an index that a superset filter can use."""
-
-    tags: Mapped[list] = mapped_column(server_default="[]")
-
-    @declared_attr.directive
-    def __table_args__(cls):
-        gin = Index(f"ix_{cls.__tablename__}_tags", "tags", postgresql_using="gin", postgresql_ops={"tags": "jsonb_path_ops"})
-        return (gin.ddl_if(dialect="postgresql"), *cls.table_arguments())
-
-
-class Flow(Tagged, Updated, Base):
-    """A flow: the name under which deployments and runs come together."""
-
-    __tablename__ = "flow"
-
-    name: Mapped[str] = mapped_column(String(255))
-
-    @classmethod
-    def table_arguments(cls):
-        """Constraints and indexes."""
-        return (UniqueConstraint("name"), Index(None, "created"), Index(None, "updated"))
-
-
-class Deployment(Tagged, Updated, Base):
-    """A flow with parameters and a schedule. `top_up_due` says when the scheduler has to look at it next; null means never."""
-
-    __tablename__ = "deployment"
-
-    name: Mapped[str] = mapped_column(String(255))
-    flow_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("flow.id", ondelete="CASCADE"))
-    flow_data: Mapped[dict]
-    schedule: Mapped[dict | None]
-    is_schedule_active: Mapped[bool] = mapped_column(server_default=true())
-    parameters: Mapped[dict] = mapped_column(server_default="{}")
-    flow_runner_type: Mapped[str | None]
-    flow_runner_config: Mapped[dict | None]
-    top_up_due: Mapped[datetime | None]
-    schedule_error: Mapped[str | None]
-    schedule_failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-
-    @classmethod
-    def table_arguments(cls):
-        """Constraints and indexes."""
-        due = text("top_up_due IS NOT NULL")
-        return (
-            UniqueConstraint("flow_id", "name"),
-            Index("ix_deployment_name_id", "name", "id"),
-            Index("ix_deployment_top_up_due", "top_up_due", "id", postgresql_where=due, sqlite_where=due),
-        )
 
 
 class Run(Tagged, Updated):
@@ -213,3 +124,29 @@ class TaskRunState(RunState, Base):
     __table_args__ = (CheckConstraint(f"type IN ({STATE_TYPES})", name="ck_task_run_state_type"), Index(None, "task_run_id", "timestamp"))
 
     task_run_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("task_run.id", ondelete="CASCADE"))
+
+
+class CachedResult(Base):
+    """A completed state that stands for the result of a cache key, up to `cache_expiration` (null: for ever).
+
+    The key itself may be longer than an index takes, so its SHA-256 is kept, in hexadecimal.
+    """
+
+    __tablename__ = "cached_result"
+    __table_args__ = (Index(None, "key_digest", "created"), Index(None, "task_run_state_id"))
+
+    key_digest: Mapped[str] = mapped_column(String(64))
+    cache_expiration: Mapped[datetime | None]
+    task_run_state_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("task_run_state.id", ondelete="CASCADE"))
+
+
+class Lease(Base):
+    """A worker's claim on a flow run. Its id is what the worker shows; past `expires_at` the run goes back to be claimed again."""
+
+    __tablename__ = "lease"
+    __table_args__ = (UniqueConstraint("flow_run_id"), Index(None, "expires_at"), Index(None, "work_queue_id"))
+
+    flow_run_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("flow_run.id", ondelete="CASCADE"))
+    work_queue_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("work_queue.id", ondelete="SET NULL"))
+    worker: Mapped[str | None] = mapped_column(String(255))
+    expires_at: Mapped[datetime]
