@@ -16,7 +16,7 @@ except InvalidSetting as error:
     raise SystemExit(str(error)) from None
 
 bind = [address.strip() for address in settings.bind.split(",")]
-worker_class = "gthread"
+worker_class = "app.gunicorn_worker.Worker"
 workers = settings.workers
 threads = settings.threads
 graceful_timeout = math.ceil(settings.graceful_timeout)

@@ -47,7 +47,7 @@ def postgres(folder):
 
 def gunicorn(app, port):
     """The command of a gunicorn like the others."""
-    options = ["-w", str(WORKERS), "-k", "gthread", "--threads", str(THREADS), "-b", f"127.0.0.1:{port}"]
+    options = ["-w", str(WORKERS), "--threads", str(THREADS), "-b", f"127.0.0.1:{port}"]
     return [sys.executable, "-m", "gunicorn", *options, app]
 
 

@@ -7,7 +7,23 @@ import time
 import uuid
 
 import orjson
-from sqlalchemy import JSON, DateTime, Text, Uuid, cast, column, event, exists, func, literal, make_url, not_, select, type_coerce
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Text,
+    Uuid,
+    cast,
+    column,
+    create_engine,
+    event,
+    exists,
+    func,
+    literal,
+    make_url,
+    not_,
+    select,
+    type_coerce,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.types import TypeDecorator
@@ -59,9 +75,18 @@ def engine_arguments(url, settings):
     return common | {"pool_use_lifo": True, "connect_args": {"options": text, "application_name": "mintaka"}}
 
 
-def read_only_options(engine):
-    """Execution options for a transaction that only reads. On PostgreSQL it saves the round trips of BEGIN and COMMIT."""
-    return {"read_only": True} | ({} if is_sqlite(engine) else {"isolation_level": "AUTOCOMMIT"})
+def engines(url, settings):
+    """Two engines for the database behind `url`: one for transactions that write, one for those that only read.
+
+    On PostgreSQL a transaction that only reads is a single statement, and is spared the round trips of BEGIN and COMMIT. Its connections
+    stay in that mode, which costs more to change than a short query takes; so there are two pools, of which a thread uses one at a time.
+    """
+    arguments = engine_arguments(url, settings)
+    engine = create_engine(url, **arguments)
+    prepare(engine, settings.database_lock_timeout)
+    if is_sqlite(engine):
+        return engine, engine.execution_options(read_only=True)
+    return engine, create_engine(url, **arguments, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
 
 
 def is_sqlite(bind):
@@ -196,6 +221,24 @@ def writes_in_with(session):
     return not is_sqlite(session.get_bind())
 
 
+def json_with_ids(session, document, **ids):
+    """`document` as JSON in SQL, with the UUIDs `ids` (columns, which may be null) as members."""
+    text = literal(dump_json(document), Text)
+    if is_sqlite(session.get_bind()):
+        # SQLAlchemy's form of a UUID in SQLite is its 32 digits
+        members = [part for name, id in ids.items() for part in (f"$.{name}", _with_hyphens(id))]
+        return type_coerce(func.json_set(text, *members), Json)
+    members = [part for name, id in ids.items() for part in (name, cast(id, Text))]
+    return type_coerce(cast(text, postgresql.JSONB).op("||")(func.jsonb_build_object(*members)), Json)
+
+
+def _with_hyphens(id):
+    first, *others = (func.substr(id, start, length) for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12)))
+    for part in others:
+        first = first.op("||")("-").op("||")(part)
+    return first
+
+
 def contains_text(session, text_column, text):
     """The condition that a text column contains `text`, in upper or lower case."""
     if is_sqlite(session.get_bind()):
@@ -227,11 +270,21 @@ def rows_of(session, rows, **types):
 
     `types` names the members that become columns, and their SQL types. The clause is named `given`.
     """
+    return rows_from(session, literal(rows_text(session, rows), Text), **types)
+
+
+def rows_text(session, rows):
+    """`rows` as the text that `rows_from` reads."""
+    return _dump_rows(rows, _sqlite_form if is_sqlite(session.get_bind()) else str)
+
+
+def rows_from(session, text, **types):
+    """`rows_of` for a statement that is used again and again: `text` is a bound parameter, to be given `rows_text`."""
     if is_sqlite(session.get_bind()):
-        element = func.json_each(literal(_dump_rows(rows, _sqlite_form), Text)).table_valued("value", name="element")
+        element = func.json_each(text).table_valued("value", name="element")
         members = (_sqlite_member(func.json_extract(element.c.value, f"$.{member}"), kind).label(member) for member, kind in types.items())
         return select(*members).subquery("given")
-    source = func.jsonb_to_recordset(cast(literal(_dump_rows(rows, str), Text), postgresql.JSONB))
+    source = func.jsonb_to_recordset(cast(text, postgresql.JSONB))
     return source.table_valued(*(column(member, kind) for member, kind in types.items()), name="given").render_derived(with_types=True)
 
 

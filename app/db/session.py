@@ -5,7 +5,6 @@ import time
 from contextlib import contextmanager
 
 from flask import g, has_app_context
-from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError, TimeoutError
 from sqlalchemy.orm import Session
 
@@ -25,13 +24,11 @@ class Database:
         self._engines = None
 
     def engine(self, read_only=False):
-        """The engine of this process. With `read_only`, the one whose transactions only read; both share a pool."""
+        """The engine of this process. With `read_only`, the one whose transactions only read."""
         if self._pid != os.getpid():
-            if self._engines is not None:
-                self._engines[0].dispose(close=False)
-            engine = create_engine(self.url, **dialects.engine_arguments(self.url, self._settings))
-            dialects.prepare(engine, self._settings.database_lock_timeout)
-            self._engines = (engine, engine.execution_options(**dialects.read_only_options(engine)))
+            for engine in self._engines or ():
+                engine.dispose(close=False)
+            self._engines = dialects.engines(self.url, self._settings)
             self._pid = os.getpid()
         return self._engines[read_only]
 
@@ -78,7 +75,8 @@ class Database:
     def dispose(self):
         """Close this process's connections."""
         if self._engines is not None and self._pid == os.getpid():
-            self._engines[0].dispose()
+            for engine in self._engines:
+                engine.dispose()
         self._pid = self._engines = None
 
 

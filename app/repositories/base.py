@@ -1,6 +1,8 @@
 """What every repository does the same way: find, count, read and delete rows of one table."""
 
-from sqlalchemy import delete, func, select
+from functools import cache
+
+from sqlalchemy import bindparam, delete, func, select
 
 from app.errors import NotFound
 from app.repositories.filtering import where
@@ -22,7 +24,8 @@ class Repository:
         self.session = session
         self.clock = clock
 
-    def selection(self):
+    @classmethod
+    def selection(cls):
         """The SELECT whose rows `document` understands."""
         raise NotImplementedError
 
@@ -43,20 +46,28 @@ class Repository:
 
     def require(self, id):
         """The document of row `id`. Raises NotFound."""
-        return self.require_where(self.table.c.id == id)
+        return self._the_one(self._by_id(), {"wanted": id})
 
     def require_where(self, *conditions):
         """The document of the one row that meets `conditions`. Raises NotFound."""
-        found = self._documents(self.selection().where(*conditions))
-        if not found:
-            raise NotFound(self.kind)
-        return found[0]
+        return self._the_one(self.selection().where(*conditions))
 
     def delete(self, id):
         """Delete row `id`. Raises NotFound."""
         if not self.session.execute(delete(self.table).where(self.table.c.id == id)).rowcount:
             raise NotFound(self.kind)
 
-    def _documents(self, statement):
+    @classmethod
+    @cache  # to build a statement takes longer than to look up what it was compiled to
+    def _by_id(cls):
+        return cls.selection().where(cls.table.c.id == bindparam("wanted"))
+
+    def _the_one(self, statement, values=None):
+        found = self._documents(statement, values)
+        if not found:
+            raise NotFound(self.kind)
+        return found[0]
+
+    def _documents(self, statement, values=None):
         now = self.clock()
-        return [self.document(row, now) for row in self.session.execute(statement)]
+        return [self.document(row, now) for row in self.session.execute(statement, values)]

@@ -1,5 +1,7 @@
 """Deployments, and the columns by which the scheduler knows which of them are due."""
 
+from functools import cache
+
 from sqlalchemy import Integer, Text, Uuid, select, update
 
 from app.db.dialects import UtcDateTime, insert, raw, rows_of
@@ -30,7 +32,9 @@ class Deployments(Repository):
     kind = "Deployment"
     sorts = {"NAME_ASC": (DEPLOYMENT.c.name, DEPLOYMENT.c.id)}
 
-    def selection(self):
+    @classmethod
+    @cache
+    def selection(cls):
         """The columns of an answer."""
         return select(*COLUMNS)
 

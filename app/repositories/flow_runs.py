@@ -1,15 +1,18 @@
 """Flow runs: those that clients make, and those that schedules make in bulk."""
 
-from sqlalchemy import Text, Uuid, delete, literal, select, true
+from sqlalchemy import Text, Uuid, bindparam, delete, literal, select, true
 from sqlalchemy import insert as plain_insert
 
-from app.db.dialects import Json, UtcDateTime, insert, rows_of, writes_in_with
+from app.db.dialects import Json, UtcDateTime, insert, rows_from, rows_text, writes_in_with
 from app.db.models import FlowRun, FlowRunState
 from app.domain.states import NO_DETAILS, StateType
 from app.repositories.runs import Runs, run_sorts
 
 FLOW_RUN = FlowRun.__table__
 FLOW_RUN_STATE = FlowRunState.__table__
+
+# How runs of schedules are written, by dialect: to build these takes longer than to look up what they were compiled to
+STATEMENTS = {}
 
 
 class FlowRuns(Runs):
@@ -50,62 +53,76 @@ class FlowRuns(Runs):
         runs = sorted(runs, key=lambda run: run["key"])
         for run in runs:
             run["details"] = NO_DETAILS | {"scheduled_time": run["instant"].isoformat()}
-        given = rows_of(
-            self.session,
-            runs,
-            id=Uuid,
-            state_id=Uuid,
-            deployment_id=Uuid,
-            name=Text,
-            key=Text,
-            instant=UtcDateTime,
-            details=Json,
-        )
-        in_one = writes_in_with(self.session)
-        if in_one:
-            given = select(given).cte("run")
-        types = {"id": Uuid, "flow_id": Uuid, "parameters": Json, "tags": Json, "flow_runner_type": Text, "flow_runner_config": Json}
-        owner = rows_of(self.session, deployments, **types).alias("owner")
-        columns = {
-            "id": given.c.id,
-            "created": literal(now, UtcDateTime),
-            "updated": literal(now, UtcDateTime),
-            "name": given.c.name,
-            "flow_id": owner.c.flow_id,
-            "deployment_id": owner.c.id,
-            "parameters": owner.c.parameters,
-            "tags": owner.c.tags,
-            "flow_runner_type": owner.c.flow_runner_type,
-            "flow_runner_config": owner.c.flow_runner_config,
-            "idempotency_key": given.c.key,
-            "auto_scheduled": true(),
-            "state_id": given.c.state_id,
-            "state_type": literal(StateType.SCHEDULED.value),
-            "state_name": literal("Scheduled"),
-            "expected_start_time": given.c.instant,
-            "next_scheduled_start_time": given.c.instant,
-        }
-        # SQLite cannot tell ON CONFLICT from a join's ON unless a WHERE stands between
-        source = select(*columns.values()).select_from(given.join(owner, owner.c.id == given.c.deployment_id)).where(true())
-        statement = insert(self.session, FLOW_RUN).from_select(list(columns), source, include_defaults=False)
-        statement = statement.on_conflict_do_nothing(index_elements=[FLOW_RUN.c[name] for name in self.unique])
-        if in_one:
-            made = statement.returning(FLOW_RUN.c.id).cte("made")
-            return self.session.execute(_first_states(given, made, now)).rowcount
-        created = self.session.execute(statement).rowcount
-        if created:
-            self.session.execute(_first_states(given, FLOW_RUN, now))
+        values = {"runs": rows_text(self.session, runs), "owners": rows_text(self.session, deployments), "now": now}
+        runs_of_schedules, first_states = _statements(self.session)
+        created = self.session.execute(runs_of_schedules, values).rowcount
+        if created and first_states is not None:
+            self.session.execute(first_states, values)
         return created
+
+    def scheduled_instants(self, deployment_id, start, end):
+        """The instants in [start, end] for which the deployment's schedule has made a run, in whatever state it is now."""
+        conditions = (FLOW_RUN.c.deployment_id == deployment_id, FLOW_RUN.c.auto_scheduled)
+        statement = select(FLOW_RUN.c.expected_start_time).where(*conditions, FLOW_RUN.c.expected_start_time.between(start, end))
+        return set(self.session.scalars(statement))
+
+
+def _statements(session):
+    """The statements that write runs of schedules and their first states; the latter is None where one statement does both.
+
+    Their parameters are `runs` and `owners`, as `rows_text`, and `now`.
+    """
+    dialect = session.get_bind().dialect.name
+    if dialect not in STATEMENTS:
+        STATEMENTS[dialect] = _scheduled_runs(session)
+    return STATEMENTS[dialect]
+
+
+def _scheduled_runs(session):
+    kinds = {"id": Uuid, "state_id": Uuid, "deployment_id": Uuid, "name": Text, "key": Text, "instant": UtcDateTime, "details": Json}
+    given = rows_from(session, bindparam("runs", type_=Text), **kinds)
+    in_one = writes_in_with(session)
+    if in_one:
+        given = select(given).cte("run")
+    kinds = {"id": Uuid, "flow_id": Uuid, "parameters": Json, "tags": Json, "flow_runner_type": Text, "flow_runner_config": Json}
+    owner = rows_from(session, bindparam("owners", type_=Text), **kinds).alias("owner")
+    now = bindparam("now", type_=UtcDateTime)
+    columns = {
+        "id": given.c.id,
+        "created": now,
+        "updated": now,
+        "name": given.c.name,
+        "flow_id": owner.c.flow_id,
+        "deployment_id": owner.c.id,
+        "parameters": owner.c.parameters,
+        "tags": owner.c.tags,
+        "flow_runner_type": owner.c.flow_runner_type,
+        "flow_runner_config": owner.c.flow_runner_config,
+        "idempotency_key": given.c.key,
+        "auto_scheduled": true(),
+        "state_id": given.c.state_id,
+        "state_type": literal(StateType.SCHEDULED.value),
+        "state_name": literal("Scheduled"),
+        "expected_start_time": given.c.instant,
+        "next_scheduled_start_time": given.c.instant,
+    }
+    # SQLite cannot tell ON CONFLICT from a join's ON unless a WHERE stands between
+    source = select(*columns.values()).select_from(given.join(owner, owner.c.id == given.c.deployment_id)).where(true())
+    runs = insert(session, FLOW_RUN).from_select(list(columns), source, include_defaults=False)
+    runs = runs.on_conflict_do_nothing(index_elements=[FLOW_RUN.c[name] for name in FlowRuns.unique])
+    if in_one:
+        return _first_states(given, runs.returning(FLOW_RUN.c.id).cte("made"), now), None
+    return runs, _first_states(given, FLOW_RUN, now)
 
 
 def _first_states(given, runs, now):
     columns = {
         "id": given.c.state_id,
-        "created": literal(now, UtcDateTime),
+        "created": now,
         "flow_run_id": given.c.id,
         "type": literal(StateType.SCHEDULED.value),
         "name": literal("Scheduled"),
-        "timestamp": literal(now, UtcDateTime),
+        "timestamp": now,
         "message": literal("Flow run scheduled"),
         "state_details": given.c.details,
     }

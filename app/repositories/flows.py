@@ -1,5 +1,7 @@
 """Flows."""
 
+from functools import cache
+
 from sqlalchemy import select, update
 
 from app.db.dialects import insert, raw
@@ -26,7 +28,9 @@ class Flows(Repository):
         "UPDATED_DESC": (FLOW.c.updated.desc(), FLOW.c.id.desc()),
     }
 
-    def selection(self):
+    @classmethod
+    @cache
+    def selection(cls):
         """The columns of an answer."""
         return select(*COLUMNS)
 

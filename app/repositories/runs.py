@@ -1,5 +1,7 @@
 """What flow runs and task runs share: the state that is embedded in an answer, and writing a run with its first state."""
 
+from functools import cache
+
 from sqlalchemy import insert as plain_insert
 from sqlalchemy import select, update
 
@@ -32,16 +34,21 @@ class Runs(Repository):
     state_table = None
     unique = ()
 
-    def selection(self):
+    @classmethod
+    @cache
+    def selection(cls):
         """The run's columns and, under `current_*`, those of its state."""
-        return select(*self.columns(), *self._state_columns()).outerjoin(self.state_table, self.state_table.c.id == self.table.c.state_id)
+        return select(*cls.columns(), *cls._state_columns()).outerjoin(cls.state_table, cls.state_table.c.id == cls.table.c.state_id)
 
-    def columns(self):
+    @classmethod
+    @cache
+    def columns(cls):
         """The run's own columns, JSON as it is stored."""
-        return [raw(column) if isinstance(column.type, Json) else column for column in self.table.c]
+        return [raw(column) if isinstance(column.type, Json) else column for column in cls.table.c]
 
-    def _state_columns(self):
-        state = self.state_table.c
+    @classmethod
+    def _state_columns(cls):
+        state = cls.state_table.c
         return [(raw(state[name]) if name in ("data", "state_details") else state[name]).label(f"current_{name}") for name in STATE_COLUMNS]
 
     def document(self, row, now):

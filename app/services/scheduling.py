@@ -103,7 +103,9 @@ class Scheduling:
             return {"due": 0, "created": 0, "existing": 0, "truncated": False, "reason": reason}
         found = list(schedules.parse(row.schedule).occurrences(start, end, max_runs + 1))
         instants = found[:max_runs]
-        created = self._insert([(row, instants)])
+        # whoever asks for a window often has most of it, and a look costs less than runs that are made for nothing
+        there = self.flow_runs.scheduled_instants(row.id, instants[0], instants[-1]) if instants else set()
+        created = self._insert([(row, [instant for instant in instants if instant not in there])])
         return {
             "due": len(instants),
             "created": created,

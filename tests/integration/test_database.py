@@ -349,7 +349,7 @@ def test_every_connection_being_in_use_is_said_so(counters, monkeypatch):
     scarce = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.05}
     monkeypatch.setattr(dialects, "engine_arguments", lambda url, settings: arguments(url, settings) | scarce)
     exhausted = pytest.raises(Unavailable, match="every database connection is in use")
-    with another(counters) as small, small.engine(read_only=True).connect(), exhausted:
+    with another(counters) as small, small.engine().connect(), exhausted:
         small.run(lambda session: add(session, 1))
 
 

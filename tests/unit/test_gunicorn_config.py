@@ -32,7 +32,7 @@ def test_the_settings_reach_gunicorn(configured):
 
 def test_workers_are_forked_before_the_application_is_loaded(configured):
     configuration = configured()
-    assert configuration["worker_class"] == "gthread"
+    assert configuration["worker_class"] == "app.gunicorn_worker.Worker"
     assert configuration["preload_app"] is False
 
 
