@@ -4,8 +4,11 @@ MINTAKA_TEST_REFERENCE_PYTHON names the Python of a virtual environment with ref
 """
 
 import os
+import subprocess
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from tests import serving
 
@@ -16,6 +19,14 @@ def python():
     """The Python that has the reference installed, or None."""
     path = os.environ.get(VARIABLE)
     return path if path and Path(path).exists() else None
+
+
+def require():
+    """Skip the test, with the reason, where there is no Python that has the reference installed."""
+    if python() is None:
+        pytest.skip(f"{VARIABLE} names no Python with the reference installed")
+    if subprocess.run([python(), "-c", "import prefect"], capture_output=True).returncode:
+        pytest.skip(f"{VARIABLE}: {python()} has no prefect; tests/e2e/reference-requirements.txt lists what it needs")
 
 
 def environment(home, database_url=None):

@@ -1,0 +1,61 @@
+"""The reference's own client and agent (prefect 2.0b7), run from their own environment against any server."""
+
+import os
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e import reference
+from tests.serving import PATIENCE, kill_group
+
+FILES = Path(__file__).parent / "client"
+
+
+class RealClient:
+    """The command line of the client, with a home folder of its own in `folder`, talking to the API at `api`."""
+
+    def __init__(self, api, folder):
+        self.home = Path(folder) / "client"
+        self.home.mkdir()
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        self.environment = kept | {
+            "PREFECT_API_URL": api,
+            "PREFECT_HOME": str(self.home),
+            "PREFECT_AGENT_QUERY_INTERVAL": "1",
+            "PREFECT_AGENT_PREFETCH_SECONDS": "2",
+            "PREFECT_LOGGING_ORION_BATCH_INTERVAL": "0.5",
+            "PYTHONWARNINGS": "ignore",
+            # tables are cut to the width of the terminal
+            "COLUMNS": "250",
+        }
+
+    def prefect(self, *words, **variables):
+        """The output of a `prefect` command that must succeed; `variables` are set for it."""
+        ran = subprocess.run(
+            [self._executable(), *words],
+            env=self.environment | variables,
+            cwd=FILES,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert ran.returncode == 0, f"prefect {' '.join(words)}: {ran.stdout}"
+        return ran.stdout
+
+    @contextmanager
+    def agent(self, queue, log):
+        """Run an agent for a work queue, writing to the file `log`, for as long as the block lasts."""
+        with log.open("wb") as output:
+            command = [self._executable(), "agent", "start", queue]
+            process = subprocess.Popen(
+                command, env=self.environment, cwd=self.home, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        try:
+            yield process
+        finally:
+            kill_group(process)
+
+    def _executable(self):
+        return str(Path(reference.python()).parent / "prefect")
