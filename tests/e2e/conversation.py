@@ -10,22 +10,28 @@ import urllib.request
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from tests.e2e.differences import DIFFERENCES
+
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-CLOCK = {"created", "updated", "timestamp", "estimated_start_time_delta", "estimated_run_time"}
-INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
+INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
+# how long things took between two requests
+CLOCK = {"estimated_start_time_delta", "estimated_run_time", "total_run_time", "sum_estimated_run_time", "sum_estimated_lateness"}
+AGES = 100  # seconds: a longer delay counts down, and a second may pass between two servers
 ABSENT = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass
 class Step:
-    """One request. `save` names the id of its answer; `differs` says why the answers may not be compared beyond their statuses."""
+    """One request. `save` names what its answer has `at` (keys with dots between). `differs` is a key of DIFFERENCES. `unordered`: the
+    reference gives a list in the order of its random ids."""
 
     method: str
     path: str
     body: object = None
     save: str | None = None
+    at: str = "id"
     differs: str | None = None
-    ignore: tuple = ()
+    unordered: bool = False
     headers: dict = field(default_factory=dict)
 
 
@@ -39,6 +45,21 @@ def get(path, **more):
     return Step("GET", path, **more)
 
 
+def patch(path, body, **more):
+    """A PATCH step."""
+    return Step("PATCH", path, body, **more)
+
+
+def put(path, body, **more):
+    """A PUT step."""
+    return Step("PUT", path, body, **more)
+
+
+def delete(path, **more):
+    """A DELETE step."""
+    return Step("DELETE", path, **more)
+
+
 class Speaker:
     """Holds a conversation with one server, and remembers ids."""
 
@@ -50,12 +71,15 @@ class Speaker:
     def say(self, step):
         """(status, normalised answer) of one step."""
         status, value = self._send(step.method, self._fill(step.path), step.body, step.headers)
-        if step.save:
-            self.ids[step.save] = (value[0] if isinstance(value, list) else value)["id"]
-        return status, self.normalise(value, ignore=step.ignore)
+        if step.save and status < 400:
+            self.ids[step.save] = _at(value[0] if isinstance(value, list) else value, step.at)
+        if step.unordered and isinstance(value, list):
+            value = sorted(value, key=_without_ids)
+        ignored = DIFFERENCES[step.differs].ignored if step.differs else ()
+        return status, self.normalise(value, ignored=ignored)
 
     def _fill(self, text):
-        return re.sub(r"\{(\w+)\}", lambda match: self.ids[match.group(1)], text)
+        return re.sub(r"\{(\w+)\}", lambda match: self.ids.get(match.group(1), f"no-{match.group(1)}"), text)
 
     def _send(self, method, path, body, headers):
         data = None if body is None else self._fill(json.dumps(body).replace("{}", "\0")).replace("\0", "{}").encode()
@@ -65,24 +89,74 @@ class Speaker:
                 status, text = response.status, response.read()
         except urllib.error.HTTPError as error:
             status, text = error.code, error.read()
-        return status, json.loads(text) if text else None
+        try:
+            return status, json.loads(text) if text else None
+        except ValueError:
+            return status, {"text": text.decode()}
 
-    def normalise(self, value, key=None, ignore=()):
+    def normalise(self, value, key=None, ignored=()):
         """`value` with ids numbered in the order they appear, the server's own clock and random names blanked, instants in UTC."""
         if isinstance(value, dict):
-            return {name: self.normalise(inner, name, ignore) for name, inner in value.items() if name not in ignore}
-        if key == "tags":
+            return {name: self.normalise(inner, name, ignored) for name, inner in sorted(value.items()) if name not in ignored}
+        if key == "tags" and value is not None:
             # the reference joins tags through a set, and answers them in the order of that
             return sorted(value)
         if isinstance(value, list):
-            return [self.normalise(inner, key, ignore) for inner in value]
+            # the reference keeps slots in a set, too
+            return (sorted if key == "active_slots" else list)(self.normalise(inner, key, ignored) for inner in value)
         if key in CLOCK and value is not None:
             return "(clock)"
+        if key == "delay_seconds" and value > AGES:
+            return "(ages)"
         if isinstance(value, str):
             text = UUID.sub(lambda match: self.seen.setdefault(match.group(), f"(id {len(self.seen)})"), value)
             text = INSTANT.sub(_utc, text)
             return "(two words)" if key == "name" and re.fullmatch(r"[a-z]+-[a-z]+", text) else text
         return value
+
+
+def complaint(step, ours, theirs):
+    """What is wrong with two answers (each a status and a value) to one step, as a text; None where nothing is."""
+    (our_status, our_answer), (their_status, their_answer) = ours, theirs
+    difference = DIFFERENCES[step.differs] if step.differs else None
+    if difference and difference.statuses:
+        fits = (our_status, their_status) == difference.statuses
+    elif difference and not difference.ignored:
+        fits = our_status == their_status and our_answer != their_answer
+    else:
+        fits = our_status == their_status and (our_answer == their_answer or _same_error(our_status, our_answer, their_answer))
+    if fits:
+        return None
+    return f"{step.method} {step.path} {step.body}\n  ours:   {our_status} {our_answer}\n  theirs: {their_status} {their_answer}"
+
+
+def _same_error(status, ours, theirs):
+    """Whether a problem document refuses for the reference's reason. Clients print the `detail` of a 404, so it has to be the same there;
+    422 has to be about members that the reference complains of."""
+    if status < 400 or not isinstance(ours, dict) or not isinstance(ours.get("detail"), str):
+        return False
+    theirs = theirs if isinstance(theirs, dict) else {}
+    if status == 404 and theirs.get("detail") != "Not Found":
+        return ours["detail"] == theirs.get("detail", theirs.get("message"))
+    if status == 422 and "exception_detail" in theirs:
+        return bool(ours["errors"]) and _places(ours["errors"]) <= _places(theirs["exception_detail"])
+    return True
+
+
+def _places(errors):
+    """The members of the request that errors are about."""
+    return {tuple(error["loc"][:2]) for error in errors}
+
+
+def _at(value, path):
+    for key in path.split("."):
+        value = value[key]
+    return value
+
+
+def _without_ids(value):
+    """A sort key that is the same on both servers: the value as text without ids and without what lies near the present."""
+    return INSTANT.sub(_utc, UUID.sub("", json.dumps(value, sort_keys=True)))
 
 
 def _utc(match):

@@ -1,0 +1,32 @@
+"""Where Mintaka answers otherwise than the reference, on purpose. Every entry stands in the README's table; nothing else may differ."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`row` is the subject of its row in the README, as written there. `statuses` are (ours, theirs) where these differ, `ignored` the only
+    members of the answer that do; with neither, the answers differ as a whole."""
+
+    row: str
+    statuses: tuple = ()
+    ignored: tuple = ()
+
+
+DIFFERENCES = {
+    "the key of a scheduled run": Difference("Key of a scheduled run", ignored=("idempotency_key",)),
+    "an absent deployment": Difference("``/schedule`` on a missing deployment", statuses=(404, 200)),
+    "an update keeps": Difference("Updating a deployment"),
+    "too many runs": Difference("``max_runs``", statuses=(422, 200)),
+    "an interval with a zone": Difference("Interval with a ``timezone``", statuses=(201, 500)),
+    "six fields": Difference("Cron", statuses=(422, 201)),
+    "a rule that is none": Difference("RRule", statuses=(422, 201)),
+    "no body": Difference("No body", statuses=(201, 422)),
+    "an instant without an offset": Difference("Instants without an offset", statuses=(200, 500)),
+    "an unknown field": Difference("Unknown fields", statuses=(422, 200)),
+    "a text for a number": Difference("Types", statuses=(422, 200)),
+    "a list for an object": Difference("Types", statuses=(422, 201)),
+    "an empty name": Difference("Names of flows and deployments", statuses=(422, 201)),
+    "settings": Difference("``GET /api/admin/settings``"),
+    "a wildcard": Difference("``like_``"),
+}
