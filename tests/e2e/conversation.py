@@ -3,6 +3,7 @@
 `{name}` in a path or body stands for the id that an earlier step saved under that name.
 """
 
+import difflib
 import json
 import re
 import urllib.error
@@ -14,6 +15,8 @@ from tests.e2e.differences import DIFFERENCES
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
+ANONYMOUS = re.compile(r"(?<=^anonymous:)[0-9a-f]+$")
+SETS = {"tags", "active_slots", "upstream_dependencies"}
 # how long things took between two requests
 CLOCK = {"estimated_start_time_delta", "estimated_run_time", "total_run_time", "sum_estimated_run_time", "sum_estimated_lateness"}
 AGES = 100  # seconds: a longer delay counts down, and a second may pass between two servers
@@ -71,15 +74,19 @@ class Speaker:
     def say(self, step):
         """(status, normalised answer) of one step."""
         status, value = self._send(step.method, self._fill(step.path), step.body, step.headers)
-        if step.save and status < 400:
-            self.ids[step.save] = _at(value[0] if isinstance(value, list) else value, step.at)
+        if step.save:
+            assert status < 400, f"{self.base} {step.method} {step.path} {step.body}: {status} {value}"
+            self.ids[step.save] = _at(value, step.at)
+        if status >= 400:
+            # an error may repeat ids of the request, and makes none
+            value = json.loads(UUID.sub("(id)", json.dumps(value)))
         if step.unordered and isinstance(value, list):
             value = sorted(value, key=_without_ids)
         ignored = DIFFERENCES[step.differs].ignored if step.differs else ()
         return status, self.normalise(value, ignored=ignored)
 
     def _fill(self, text):
-        return re.sub(r"\{(\w+)\}", lambda match: self.ids.get(match.group(1), f"no-{match.group(1)}"), text)
+        return re.sub(r"\{(\w+)\}", lambda match: self.ids[match.group(1)], text)
 
     def _send(self, method, path, body, headers):
         data = None if body is None else self._fill(json.dumps(body).replace("{}", "\0")).replace("\0", "{}").encode()
@@ -98,19 +105,16 @@ class Speaker:
         """`value` with ids numbered in the order they appear, the server's own clock and random names blanked, instants in UTC."""
         if isinstance(value, dict):
             return {name: self.normalise(inner, name, ignored) for name, inner in sorted(value.items()) if name not in ignored}
-        if key == "tags" and value is not None:
-            # the reference joins tags through a set, and answers them in the order of that
-            return sorted(value)
         if isinstance(value, list):
-            # the reference keeps slots in a set, too
-            return (sorted if key == "active_slots" else list)(self.normalise(inner, key, ignored) for inner in value)
+            # a set in the reference, and answered in the order of that
+            return (_sorted if key in SETS else list)(self.normalise(inner, key, ignored) for inner in value)
         if key in CLOCK and value is not None:
             return "(clock)"
         if key == "delay_seconds" and value > AGES:
             return "(ages)"
         if isinstance(value, str):
             text = UUID.sub(lambda match: self.seen.setdefault(match.group(), f"(id {len(self.seen)})"), value)
-            text = INSTANT.sub(_utc, text)
+            text = ANONYMOUS.sub("(hash)", INSTANT.sub(_utc, text))
             return "(two words)" if key == "name" and re.fullmatch(r"[a-z]+-[a-z]+", text) else text
         return value
 
@@ -127,25 +131,41 @@ def complaint(step, ours, theirs):
         fits = our_status == their_status and (our_answer == their_answer or _same_error(our_status, our_answer, their_answer))
     if fits:
         return None
-    return f"{step.method} {step.path} {step.body}\n  ours:   {our_status} {our_answer}\n  theirs: {their_status} {their_answer}"
+    lines = difflib.unified_diff(_lines(their_answer), _lines(our_answer), "theirs", "ours", n=1, lineterm="")
+    return "\n".join([f"{step.method} {step.path} {step.body}: theirs {their_status}, ours {our_status}", *lines])
 
 
 def _same_error(status, ours, theirs):
-    """Whether a problem document refuses for the reference's reason. Clients print the `detail` of a 404, so it has to be the same there;
-    422 has to be about members that the reference complains of."""
+    """Whether a problem document refuses for the reference's reason. Clients print the `detail` of a 404, so it has to begin like the
+    reference's; 422 has to be about members that the reference complains of."""
     if status < 400 or not isinstance(ours, dict) or not isinstance(ours.get("detail"), str):
         return False
     theirs = theirs if isinstance(theirs, dict) else {}
     if status == 404 and theirs.get("detail") != "Not Found":
-        return ours["detail"] == theirs.get("detail", theirs.get("message"))
+        return ours["detail"].casefold().startswith(_what_is_missing(theirs))
     if status == 422 and "exception_detail" in theirs:
-        return bool(ours["errors"]) and _places(ours["errors"]) <= _places(theirs["exception_detail"])
+        places = _places(theirs["exception_detail"])
+        return bool(ours["errors"]) and (_places(ours["errors"]) <= places or ("body", "__root__") in places)
     return True
+
+
+def _what_is_missing(error):
+    """The reference's words for a 404, without the id that it mentions in some: "flow run not found"."""
+    words = error.get("detail") or error.get("message") or error["exception_message"]
+    return re.sub(r"( with id)? [(<].*?[)>]", "", words).rstrip(".").casefold()
 
 
 def _places(errors):
     """The members of the request that errors are about."""
     return {tuple(error["loc"][:2]) for error in errors}
+
+
+def _sorted(values):
+    return sorted(values, key=json.dumps)
+
+
+def _lines(value):
+    return json.dumps(value, indent=1).splitlines()
 
 
 def _at(value, path):

@@ -27,6 +27,12 @@ DIFFERENCES = {
     "a text for a number": Difference("Types", statuses=(422, 200)),
     "a list for an object": Difference("Types", statuses=(422, 201)),
     "an empty name": Difference("Names of flows and deployments", statuses=(422, 201)),
+    "no logs": Difference("``POST /logs/`` with an empty list", statuses=(201, 409)),
+    "a constant in a graph": Difference("``/flow_runs/{id}/graph``", statuses=(200, 500)),
+    "a limit of 0": Difference("Work queue with a limit of 0"),
+    "a polled queue": Difference("Deleting a work queue", statuses=(204, 409)),
+    "a malformed id": Difference("Malformed ids", statuses=(422, 500)),
+    "an unknown reference": Difference("References between blocks", statuses=(422, 500)),
     "settings": Difference("``GET /api/admin/settings``"),
     "a wildcard": Difference("``like_``"),
 }

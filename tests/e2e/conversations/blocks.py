@@ -53,7 +53,8 @@ TYPES = [
 
 SCHEMAS = [
     post("/block_schemas/", {"fields": INNER, "block_type_id": "{inner}", "capabilities": ["b", "a"]}, save="checksum", at="checksum"),
-    post("/block_schemas/", {"fields": INNER, "block_type_id": "{inner}", "capabilities": ["b", "a"]}, save="inner_schema"),
+    post("/block_schemas/", {"fields": INNER, "block_type_id": "{inner}", "capabilities": ["b", "a"]}),
+    get("/block_schemas/checksum/{checksum}", save="inner_schema"),
     post("/block_schemas/", {"fields": OUTER, "block_type_id": "{outer}"}, save="outer_schema"),
     post("/block_schemas/", {"fields": STORAGE, "block_type_id": "{store}", "capabilities": ["storage", "writeable"]}, save="store_schema"),
     post("/block_schemas/", {"fields": {}, "block_type_id": "{store}"}, save="empty_schema"),
@@ -65,7 +66,7 @@ SCHEMAS = [
     post("/block_schemas/filter", {"limit": 1, "offset": 2}),
     post("/block_schemas/filter", {"block_schema_filter": {"block_type_id": {"any_": ["{outer}", "{inner}"]}}}),
     post("/block_schemas/filter", {"block_schema_filter": {"block_type_id": {"any_": []}}}),
-    post("/block_schemas/", {"fields": UNKNOWN_REFERENCE, "block_type_id": "{outer}"}),
+    post("/block_schemas/", {"fields": UNKNOWN_REFERENCE, "block_type_id": "{outer}"}, differs="an unknown reference"),
 ]  # fmt: skip
 
 
@@ -169,6 +170,9 @@ REFUSALS = [
     patch(f"/block_documents/{ABSENT}", {"data": {}}),
     get(f"/block_documents/{ABSENT}"),
     get("/block_documents/nonsense"),
+    patch("/block_documents/nonsense", {"data": {}}, differs="a malformed id"),
+    delete("/block_documents/nonsense", differs="a malformed id"),
+    post("/block_documents/nonsense/set_default_storage_block_document", differs="a malformed id"),
     post("/block_documents/filter", {"limit": 201}),
     post("/block_documents/filter", {"block_document_filter": {"is_anonymous": {"eq_": "perhaps"}}}),
 ]

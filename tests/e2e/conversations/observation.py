@@ -18,7 +18,7 @@ def log(second, **more):
 LOGS = [
     post("/logs/", [log(2, message="two"), log(1, message="one", level=10), log(3, message="three", level=40, task_run_id=TASK)]),
     post("/logs/", [log(4, message="vier ✓\n", name="x", timestamp="2030-01-01T01:00:04.5+01:00")]),
-    post("/logs/", []),
+    post("/logs/", [], differs="no logs"),
     post("/logs/filter"),
     post("/logs/filter", {"sort": "TIMESTAMP_DESC", "limit": 2}),
     post("/logs/filter", {"limit": 1, "offset": 1}),
@@ -90,11 +90,13 @@ GRAPH = [
     get("/flow_runs/{graphed}/graph"),
     post("/task_runs/", {"flow_run_id": "{graphed}", "task_key": "a", "dynamic_key": "0", "name": "a"}, save="a"),
     post("/task_runs/", {"flow_run_id": "{graphed}", "task_key": "b", "dynamic_key": "0", "name": "b", "state": {"type": "PENDING"}}
-         | {"task_inputs": {"x": [{"input_type": "task_run", "id": "{a}"}, {"input_type": "constant", "type": "int"}]}}, save="b"),
+         | {"task_inputs": {"x": [{"input_type": "task_run", "id": "{a}"}]}}, save="b"),
     post("/task_runs/", {"flow_run_id": "{graphed}", "task_key": "c", "dynamic_key": "0", "name": "c", "state": {"type": "RUNNING"}}
-         | {"task_inputs": {"x": [{"input_type": "task_run", "id": "{a}"}], "y": [{"input_type": "task_run", "id": "{b}"}],
-                            "z": [{"input_type": "parameter", "name": "p"}]}}),
+         | {"task_inputs": {"x": [{"input_type": "task_run", "id": "{a}"}], "y": [{"input_type": "task_run", "id": "{b}"}], "z": []}}),
     get("/flow_runs/{graphed}/graph", unordered=True),
+    post("/task_runs/", {"flow_run_id": "{graphed}", "task_key": "d", "dynamic_key": "0", "name": "d"}
+         | {"task_inputs": {"x": [{"input_type": "constant", "type": "int"}], "y": [{"input_type": "parameter", "name": "p"}]}}),
+    get("/flow_runs/{graphed}/graph", differs="a constant in a graph"),
     get(f"/flow_runs/{ABSENT}/graph"),
     get("/flow_runs/nonsense/graph"),
 ]  # fmt: skip

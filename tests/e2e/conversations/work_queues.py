@@ -7,9 +7,9 @@ AGENT = "33333333-3333-4333-8333-333333333333"
 SOON = {"scheduled_before": "2031-01-01T00:00:00+00:00"}
 
 
-def queue(name, save=None, **more):
+def queue(name, **more):
     """A step that makes a work queue."""
-    return post("/work_queues/", {"name": name, **more}, save=save or name)
+    return post("/work_queues/", {"name": name, **more}, save=name)
 
 
 def run(deployment, save, second, **more):
@@ -18,9 +18,9 @@ def run(deployment, save, second, **more):
     return post(f"/deployments/{{{deployment}}}/create_flow_run", {"name": f"run {save}", "state": state, **more}, save=save)
 
 
-def runs(queue, **body):
+def runs(queue, differs=None, **body):
     """A step that asks for the runs of a queue."""
-    return post(f"/work_queues/{{{queue}}}/get_runs", {**SOON, **body})
+    return post(f"/work_queues/{{{queue}}}/get_runs", {**SOON, **body}, differs=differs)
 
 
 def to(run, type):
@@ -34,7 +34,7 @@ QUEUES = [
     post("/deployments/", {"name": "rich", "flow_id": "{flow}", "flow_data": BLOB, "tags": ["a", "b"]}
          | {"flow_runner": {"type": "subprocess"}}, save="rich"),
     queue("everything"),
-    queue("everything"),
+    post("/work_queues/", {"name": "everything"}),
     queue("tagged", filter={"tags": ["b"]}, description="those of b", is_paused=False, concurrency_limit=None),
     queue("both", filter={"tags": ["a", "c"]}),
     queue("chosen", filter={"deployment_ids": ["{plain}"]}, concurrency_limit=2),
@@ -54,11 +54,13 @@ QUEUES = [
     run("plain", "fourth", 4),
     post("/flow_runs/", {"flow_id": "{flow}", "state": {"type": "SCHEDULED"}}),
     post("/deployments/{plain}/create_flow_run", {"name": "run pending"}, save="pending"),
-    *(runs(name) for name in ("everything", "tagged", "both", "chosen", "subprocesses", "nothing", "paused", "zero")),
+    *(runs(name) for name in ("everything", "tagged", "both", "chosen", "subprocesses", "nothing", "paused")),
+    runs("zero", differs="a limit of 0"),
     runs("everything", limit=1),
     runs("everything", limit=0),
-    runs("everything", agent_id=AGENT),
-    runs("everything", agent_id=AGENT),
+    queue("polled"),
+    runs("polled", agent_id=AGENT),
+    runs("polled", agent_id=AGENT),
     post("/work_queues/{everything}/get_runs"),
     post("/work_queues/{everything}/get_runs", {"scheduled_before": "2030-01-01T01:00:02+01:00"}),
     to("third", "RUNNING"),
@@ -82,11 +84,11 @@ QUEUES = [
 ]  # fmt: skip
 
 REFUSALS = [
-    queue("a/b", save="refused"),
+    post("/work_queues/", {"name": "a/b"}),
     post("/work_queues/", {}),
     post("/work_queues/", {"name": "x", "filter": {"mood": "good"}}),
     post("/work_queues/", {"name": "x", "filter": {"deployment_ids": ["nonsense"]}}),
-    post("/work_queues/", {"name": "x", "filter": []}),
+    post("/work_queues/", {"name": "x", "filter": []}, differs="a list for an object"),
     post("/work_queues/", {"name": "x", "concurrency_limit": "few"}),
     post("/work_queues/", {"name": "x", "is_paused": "perhaps"}),
     post("/work_queues/", {"name": "x", "mood": "good"}),
@@ -110,6 +112,7 @@ REFUSALS = [
     get("/work_queues/{everything}"),
     runs("everything"),
     queue("everything"),
+    delete("/work_queues/{polled}", differs="a polled queue"),
 ]
 
 CONVERSATION = [*QUEUES, *REFUSALS]
