@@ -1,5 +1,6 @@
 """The blueprint every resource is built on: one transaction around a view, its result as JSON, and both in the API document."""
 
+import re
 from functools import wraps
 
 import orjson
@@ -44,13 +45,13 @@ class Blueprint(SmorestBlueprint):
 
     def add_url_rule(self, rule, endpoint=None, view_func=None, *, parameters=None, **options):
         """Add the route, and describe the parameters in its path."""
-        described = document.path_parameters(rule, self.name.removesuffix("s").lower())
+        described = document.path_parameters(rule, re.sub("(?<=ch)es$|s$", "", self.name).lower())
         super().add_url_rule(rule, endpoint, view_func, parameters=[*described, *(parameters or ())], **options)
 
-    def arguments(self, schema, **kwargs):
-        """Decorate a view with the class of its body's schema."""
+    def arguments(self, schema, *, many=False, **kwargs):
+        """Decorate a view with the class of its body's schema; with `many`, the body is a list of such."""
         # webargs would make an instance, and all the fields in it, for every request
-        return super().arguments(schema(), **kwargs)
+        return super().arguments(schema(many=many), **kwargs)
 
     @staticmethod
     def _prepare_operation_doc(doc, doc_info, *, method, **kwargs):

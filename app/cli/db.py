@@ -6,6 +6,7 @@ from alembic.util import CommandError
 from app.cli.group import Failed, Noun, mintaka
 from app.cli.output import output_option, print_facts, print_json
 from app.db import migrate
+from app.db.dialects import shown
 
 db = Noun("db", help="Migrate the database, and say which revision it is at.")
 
@@ -95,7 +96,7 @@ def _migrate(direction, revision):
 
 
 def _where():
-    return mintaka().database.url.render_as_string(hide_password=True)
+    return shown(mintaka().database.url)
 
 
 def _said(revision):

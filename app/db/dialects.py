@@ -5,23 +5,28 @@ import random
 import sqlite3
 import time
 import uuid
+from urllib.parse import quote
 
 import orjson
 from sqlalchemy import (
     JSON,
+    BigInteger,
     DateTime,
     Text,
     Uuid,
     cast,
     column,
     create_engine,
+    delete,
     event,
     exists,
+    extract,
     func,
     literal,
     make_url,
     not_,
     select,
+    text,
     type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -55,6 +60,18 @@ def database_url(text):
     if driver == DRIVERS["sqlite"] and url.database in (None, "", ":memory:"):
         raise ValueError("an in-memory SQLite database cannot be shared between threads; name a file: sqlite:///file")
     return url.set(drivername=driver)
+
+
+def shown(url):
+    """The text of a URL for people to see: passwords in it are `***`."""
+    query = {name: "***" if "password" in name.lower() else value for name, value in url.query.items()}
+    plain = url.set(drivername=url.get_backend_name(), query=query)
+    return plain.render_as_string(hide_password=True).replace(quote("***", safe=""), "***")
+
+
+def key_file(url):
+    """The file that keeps the key of what is encrypted in the database behind `url`, or None where that is no file itself."""
+    return f"{url.database}.key" if url.get_backend_name() == "sqlite" else None
 
 
 def engine_arguments(url, settings):
@@ -103,7 +120,9 @@ def prepare(engine, lock_timeout):
     def configure(connection, _record):
         cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
+            # the first connections to a new file may all be about to turn it to WAL
+            if not _insist(cursor, f"PRAGMA {pragma}", lock_timeout):
+                cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
         # SQLite's own knows ASCII alone, and would make like_ find less here than on PostgreSQL
         connection.create_function("lower", 1, _lower, deterministic=True)
@@ -124,21 +143,26 @@ def _begin_write(connection, patience):
     """
     cursor = connection.connection.cursor()
     cursor.execute("PRAGMA busy_timeout=0")
-    deadline = time.monotonic() + patience
     try:
-        while True:
-            try:
-                cursor.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    break
-            time.sleep(random.uniform(*SQLITE_LOOKS))
-        # once more, for SQLAlchemy to make its own error of it
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if not _insist(cursor, "BEGIN IMMEDIATE", patience):
+            # once more, for SQLAlchemy to make its own error of it
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
         cursor.execute(f"PRAGMA busy_timeout={round(patience * 1000)}")
         cursor.close()
+
+
+def _insist(cursor, statement, patience):
+    """Execute `statement` again and again, for up to `patience` seconds, while a lock is in its way. Whether it was executed."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            cursor.execute(statement)
+            return True
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                return False
+        time.sleep(random.uniform(*SQLITE_LOOKS))
 
 
 def turn_taking(engine):
@@ -263,6 +287,26 @@ def is_empty_array(session, json_column):
     if is_sqlite(session.get_bind()):
         return func.json_array_length(json_column) == 0
     return type_coerce(json_column, postgresql.JSONB) == literal("[]", Text).cast(postgresql.JSONB)
+
+
+def epoch_microseconds(session, instant_column):
+    """The expression for the whole microseconds from the beginning of 1970 to an instant."""
+    if is_sqlite(session.get_bind()):
+        text = type_coerce(instant_column, Text)
+        # given a fraction, strftime would round it to milliseconds
+        seconds = cast(func.strftime("%s", func.substr(text, 1, 19)), BigInteger)
+        return seconds * 1_000_000 + cast(func.substr(text, 21), BigInteger)
+    return cast(extract("epoch", instant_column) * 1_000_000, BigInteger)
+
+
+def delete_all(session, tables):
+    """Delete every row of `tables`, which hold all that refers to them, those that refer to others last."""
+    if is_sqlite(session.get_bind()):
+        for table in reversed(tables):
+            session.execute(delete(table))
+    else:
+        # the work does not grow with the rows, and nothing is written in between
+        session.execute(text(f"TRUNCATE {', '.join(table.name for table in tables)}"))
 
 
 def rows_of(session, rows, **types):

@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from app.db.dialects import advisory_lock, is_sqlite
+from app.db.dialects import advisory_lock, delete_all, is_sqlite
 from app.db.models import Base
 
 LOCK = 0x6D696E74  # one number for every process that migrates this database
@@ -51,6 +51,11 @@ def downgrade(database, revision):
     _migrate(database, command.downgrade, revision)
 
 
+def clear(session):
+    """Delete every row. The tables stay."""
+    delete_all(session, Base.metadata.sorted_tables)
+
+
 def differences(database):
     """What separates the tables of the database from the models: a list of Alembic's operations, empty when they agree."""
     with database.engine(read_only=True).connect() as connection:
@@ -59,9 +64,11 @@ def differences(database):
 
 
 def _migrate(database, direction, revision):
-    with database.engine().begin() as connection:
-        advisory_lock(connection, LOCK)
-        direction(_config(connection), revision)
+    def work(session):
+        advisory_lock(session.connection(), LOCK)
+        direction(_config(session.connection()), revision)
+
+    database.run(work)
 
 
 def _belongs_to(connection):

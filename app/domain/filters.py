@@ -56,13 +56,23 @@ FILTERS = {
     ),
 }
 
+# Logs can be asked for by their own criteria alone: they outlive the runs they are of
+CRITERIA = FILTERS | {
+    "logs": (
+        _criterion("level", "int32", "ge_", "le_"),
+        _criterion("timestamp", "instant", "before_", "after_"),
+        _criterion("flow_run_id", "uuid", "any_"),
+        _criterion("task_run_id", "uuid", "any_"),
+    ),
+}
+
 
 def conditions(entity, criteria):
     """Yield `(Criterion, operator, value)` for each operator that `criteria`, one entity's part of a request, gives a value.
 
     A field or an operator that is null asks for nothing.
     """
-    for criterion in FILTERS[entity]:
+    for criterion in CRITERIA[entity]:
         asked = criteria
         for step in criterion.field.split("."):
             asked = (asked or {}).get(step)

@@ -1,6 +1,6 @@
 """Instants: ISO 8601 in and out, UTC inside, and the years that are accepted (contract, section 1)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
@@ -22,6 +22,11 @@ def parse(text):
     if value is None or not EARLIEST <= value <= LATEST:
         raise ValueError("Outside the years 1970 to 2200 (in UTC).")
     return value
+
+
+def microseconds(value):
+    """Whole microseconds from the beginning of 1970 to an aware datetime."""
+    return (value - EARLIEST) // timedelta(microseconds=1)
 
 
 def isoformat(value):

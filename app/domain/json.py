@@ -4,6 +4,7 @@ import json
 import math
 import re
 from decimal import Decimal
+from itertools import chain
 
 from app.errors import InvalidField
 
@@ -34,9 +35,10 @@ def loads(body, max_depth):
         raise InvalidField("", f"The body is not JSON: {error.msg} at character {error.pos}.", kind="invalid_json") from None
     except ValueError:
         raise InvalidField("", "The body holds a whole number of too many digits.", kind="invalid_json") from None
+    escapes = _ESCAPE in body
     # a document with fewer brackets than the limit cannot be nested deeper
-    if _ESCAPE in body or body.count(b"[") + body.count(b"{") > max_depth:
-        _check(value, max_depth)
+    if escapes or body.count(b"[") + body.count(b"{") > max_depth:
+        _check(value, max_depth, escapes)
     return value
 
 
@@ -55,23 +57,18 @@ def _number(text):
     return int(Decimal(written)) if "e+" in written else number
 
 
-def _check(value, max_depth):
+def _check(value, max_depth, texts):
     level, depth = [value], 0
     while level:
-        if depth == max_depth and any(isinstance(item, list | dict) for item in level):
+        nested = [item for item in level if isinstance(item, list | dict)]
+        if texts:
+            # a batch says the same few keys and names many times
+            for text in {item for item in level if isinstance(item, str)}.union(*(item for item in nested if isinstance(item, dict))):
+                _check_text(text)
+        if depth == max_depth and nested:
             raise _too_deep(max_depth)
         depth += 1
-        below = []
-        for item in level:
-            if isinstance(item, str):
-                _check_text(item)
-            elif isinstance(item, list):
-                below.extend(item)
-            elif isinstance(item, dict):
-                below.extend(item.values())
-                for key in item:
-                    _check_text(key)
-        level = below
+        level = list(chain.from_iterable(item.values() if isinstance(item, dict) else item for item in nested))
 
 
 def _check_text(text):

@@ -5,11 +5,11 @@ from typing import NamedTuple
 from sqlalchemy import exists, false, not_
 
 from app.db.dialects import array_contains_all, contains_text, is_empty_array
-from app.db.models import Deployment, Flow, FlowRun, TaskRun
+from app.db.models import Deployment, Flow, FlowRun, Log, TaskRun
 from app.domain.filters import conditions
 
-TABLES = {"flows": Flow.__table__, "deployments": Deployment.__table__, "flow_runs": FlowRun.__table__, "task_runs": TaskRun.__table__}
-FLOW, DEPLOYMENT, FLOW_RUN, TASK_RUN = TABLES.values()
+FLOW, DEPLOYMENT, FLOW_RUN, TASK_RUN = (model.__table__ for model in (Flow, Deployment, FlowRun, TaskRun))
+TABLES = {"flows": FLOW, "deployments": DEPLOYMENT, "flow_runs": FLOW_RUN, "task_runs": TASK_RUN, "logs": Log.__table__}
 
 
 class Relation(NamedTuple):
@@ -42,6 +42,7 @@ RELATIONS = {
     ),
     "flow_runs": (*_OWNERS_OF_RUN, _TASKS_OF_RUN),
     "task_runs": (_refers("flow_runs", TASK_RUN.c.flow_run_id, FLOW_RUN, _OWNERS_OF_RUN),),
+    "logs": (),
 }
 
 OPERATORS = {
@@ -52,6 +53,8 @@ OPERATORS = {
     "eq_": lambda session, column, value: column.is_(value),
     "before_": lambda session, column, value: column <= value,
     "after_": lambda session, column, value: column >= value,
+    "le_": lambda session, column, value: column <= value,
+    "ge_": lambda session, column, value: column >= value,
     "is_null_": lambda session, column, value: _either(column.is_(None), value),
 }
 
@@ -60,8 +63,10 @@ def where(session, entity, filters):
     """The conditions that rows of `entity` must meet.
 
     `filters` maps entities to criteria (see `app.domain.filters`); an entity that is absent or null asks for nothing, one that is
-    `{}` asks that such a row exists.
+    `{}` asks that such a row exists. Rows of None, which no criteria are made for, meet all.
     """
+    if entity is None:
+        return []
     own = filters.get(entity)
     return _own_conditions(session, entity, own or {}) + _related_conditions(session, RELATIONS[entity], filters)
 

@@ -15,6 +15,9 @@ NULL = "This field may not be null."
 
 FORBIDDEN_IN_NAMES = "/%&><"
 
+# The whole numbers that a column of type integer holds
+INT32 = (-(2**31), 2**31 - 1)
+
 
 class Body(Schema):
     """A JSON object in which no field is unknown."""

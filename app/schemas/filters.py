@@ -3,9 +3,9 @@
 from marshmallow import fields
 
 from app.domain import bounds
-from app.domain.filters import FILTERS
+from app.domain.filters import CRITERIA
 from app.domain.states import StateType
-from app.schemas.base import Body, Boolean, BoundedList, Choice, Id, Instant, Text, Whole
+from app.schemas.base import INT32, Body, Boolean, BoundedList, Choice, Id, Instant, Text, Whole
 
 VALUES = {
     "uuid": Id,
@@ -23,6 +23,8 @@ OPERATORS = {
     "like_": (lambda _kind, **more: Text(longest=None, **more), "Contains this text, in upper or lower case."),
     "before_": (lambda _kind, **more: Instant(**more), "At or before this instant."),
     "after_": (lambda _kind, **more: Instant(**more), "At or after this instant."),
+    "le_": (lambda _kind, **more: Whole(*INT32, **more), "At most this."),
+    "ge_": (lambda _kind, **more: Whole(*INT32, **more), "At least this."),
     "eq_": (lambda _kind, **more: Boolean(**more), "Exactly this."),
     "is_null_": (lambda _kind, **more: Boolean(**more), "true: has none; false: has one."),
     "exists_": (lambda _kind, **more: Boolean(**more), "true: has one; false: has none."),
@@ -61,7 +63,7 @@ def _entity_schema(entity, criteria):
     return _schema(name, members, f"Which {entity.replace('_', ' ')}; all criteria must hold.")
 
 
-ENTITY_FILTERS = {entity: _entity_schema(entity, criteria) for entity, criteria in FILTERS.items()}
+ENTITY_FILTERS = {entity: _entity_schema(entity, criteria) for entity, criteria in CRITERIA.items()}
 
 
 class Filters(Body):
@@ -73,18 +75,29 @@ class Filters(Body):
     deployments = _nested(ENTITY_FILTERS["deployments"])
 
 
-def _page_size():
+def page_size():
+    """The largest `limit` of a list."""
     return bounds.in_force().page_size
 
 
-class Page(Filters):
-    """Criteria, and which part of what meets them."""
+class Part(Body):
+    """Which part of a list."""
 
-    limit = Whole(0, _page_size, allow_none=True, metadata={"description": "At most so many; the maximum if not given.", "example": 20})
+    limit = Whole(0, page_size, allow_none=True, metadata={"description": "At most so many; the maximum if not given.", "example": 20})
     offset = Whole(allow_none=True, metadata={"description": "Pass over so many first.", "example": 0})
 
 
-def sorted_page(name, sorts):
-    """A `Page` whose order can be chosen from `sorts`, the first being the default."""
+class Page(Filters, Part):
+    """Criteria, and which part of what meets them."""
+
+
+class LogFilters(Part):
+    """Criteria on logs, and which part of what meets them."""
+
+    logs = _nested(ENTITY_FILTERS["logs"])
+
+
+def sorted_page(name, sorts, page=Page):
+    """A `page` whose order can be chosen from `sorts`, the first being the default."""
     order = Choice(list(sorts), metadata={"description": f"The order; {next(iter(sorts))} if not given."})
-    return type(name, (Page,), {"sort": order, "__doc__": Page.__doc__})
+    return type(name, (page,), {"sort": order, "__doc__": page.__doc__})

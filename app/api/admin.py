@@ -1,0 +1,83 @@
+"""What administrators ask of the server."""
+
+from flask import abort
+
+from app.api.blueprint import Blueprint, services
+from app.db import migrate
+from app.db.dialects import shown
+from app.db.session import get_session
+from app.schemas import answers
+from app.schemas.admin import CONFIRMATION, SETTINGS, Confirmation
+
+ORION_VERSION = "2.0b7"
+
+blueprint = Blueprint("Admin", __name__, url_prefix="/api/admin", description="For administrators.")
+
+
+def require_permission(body):
+    """Refuse what would change the database for all, unless the settings let it through and the request means it."""
+    if not services().settings.admin_database_routes:
+        abort(403, "Switched off on this server; MINTAKA_ADMIN_DATABASE_ROUTES=true lets whoever reaches it do this.")
+    if not body["confirm"]:
+        abort(400, 'Nothing was done. Send {"confirm": true} to say that it is meant.')
+
+
+@blueprint.get("/version")
+@blueprint.answers(200, answers.TEXT, transaction=False)
+def read_version():
+    """Which version is this?
+
+    The version of the reference whose API is spoken, which its clients compare with their own.
+    """
+    return ORION_VERSION
+
+
+@blueprint.get("/settings")
+@blueprint.answers(200, SETTINGS, transaction=False)
+def read_settings():
+    """Which settings are in force?
+
+    By the names of their variables. Durations are in seconds, and a password in the database's URL is not shown.
+    """
+    return services().settings.in_force(database_url=shown(services().database.url))
+
+
+@blueprint.post("/database/clear")
+@blueprint.arguments(Confirmation, required=False, example=CONFIRMATION)
+@blueprint.answers(204)
+def clear_database(body):
+    """Clear the database.
+
+    Every row is deleted, and the tables stay. Switched off unless `MINTAKA_ADMIN_DATABASE_ROUTES` is true.
+    """
+    require_permission(body)
+    migrate.clear(get_session())
+    return None, 204
+
+
+@blueprint.post("/database/drop")
+@blueprint.arguments(Confirmation, required=False, example=CONFIRMATION)
+@blueprint.answers(204, errors=(503,), transaction=False)
+def drop_database(body):
+    """Drop the database.
+
+    The tables go, with all that they hold, and the server is not ready before they are created again. Switched off unless
+    `MINTAKA_ADMIN_DATABASE_ROUTES` is true.
+    """
+    require_permission(body)
+    migrate.downgrade(services().database, "base")
+    return None, 204
+
+
+@blueprint.post("/database/create")
+@blueprint.arguments(Confirmation, required=False, example=CONFIRMATION)
+@blueprint.answers(204, errors=(503,), transaction=False)
+def create_database(body):
+    """Create the database.
+
+    Migrates it to the newest revision; one that is there already stays as it is. Switched off unless `MINTAKA_ADMIN_DATABASE_ROUTES` is
+    true.
+    """
+    require_permission(body)
+    migrate.upgrade(services().database)
+    return None, 204
