@@ -51,6 +51,12 @@ def _words(text):
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
+def _switch(text):
+    if text.lower() not in ("true", "false"):
+        raise ValueError("true or false")
+    return text.lower() == "true"
+
+
 def _setting(default, read, help):
     return field(default=default, metadata={"read": read, "help": help})
 
@@ -80,6 +86,7 @@ class Settings:
     page_size: int = _setting(200, _whole(1, 10_000), "The default of `limit`, and its maximum.")
 
     allowed_origins: tuple = _setting((), _words, "Origins besides the server's own that browsers may call from, comma-separated.")
+    admin_database_routes: bool = _setting(False, _switch, "Whether the API lets whoever reaches it clear, drop and create the database.")
     log_format: str = _setting("text", _one_of("text", "json"), "How log lines are written.")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "The least severe level that is logged.")
 
@@ -105,6 +112,12 @@ class Settings:
     def pool_size(self):
         """Connections per process: never fewer than the threads that may ask for one at the same time."""
         return self.database_pool_size or self.threads + 1
+
+    def in_force(self, **shown):
+        """The settings by the names of their variables, as JSON values; those in `shown` are given, by the names of their fields."""
+        values = {setting.name: getattr(self, setting.name) for setting in fields(self)} | shown
+        durations = {name: value.total_seconds() for name, value in values.items() if isinstance(value, timedelta)}
+        return {variable_name(setting): (values | durations)[setting.name] for setting in fields(self)}
 
     @classmethod
     def from_environ(cls, environ=None):
@@ -146,6 +159,8 @@ def settings_table():
             default = int(default.total_seconds())
         elif isinstance(default, float):
             default = f"{default:g}"
+        elif isinstance(default, bool):
+            default = str(default).lower()
         elif default == ():
             default = ""
         rows.append((variable_name(setting), str(default), setting.metadata["help"]))

@@ -1,6 +1,6 @@
 """The REST API: blueprints, error handling, the API document and Swagger UI."""
 
-from app.api import deployments, docs, flow_runs, flows, problems, requests, root, task_runs
+from app.api import admin, deployments, docs, flow_runs, flows, logs, problems, requests, root, saved_searches, task_runs
 from app.api.document import Api
 from app.api.logging import log_requests
 from app.schemas.answers import ScheduleReport
@@ -10,8 +10,10 @@ BLUEPRINTS = (
     deployments.blueprint,
     flow_runs.blueprint,
     task_runs.blueprint,
+    logs.blueprint,
+    saved_searches.blueprint,
     root.blueprint,
-    root.admin,
+    admin.blueprint,
 )
 
 DESCRIPTION = """

@@ -37,7 +37,7 @@ ATTRIBUTES = {
 # status: name of the component, when it is answered
 ERRORS = {
     400: ("BadRequest", "The request cannot be understood, or its header `X-PREFECT-API-VERSION` asks for a version that is not served."),
-    403: ("Forbidden", "A page of another origin sent the request."),
+    403: ("Forbidden", "A page of another origin sent the request, or the route is switched off on this server."),
     404: ("NotFound", "There is no such thing."),
     409: ("Conflict", "It refers to something that does not exist, or breaks a rule of uniqueness."),
     413: ("ContentTooLarge", "The body is larger than the server accepts."),

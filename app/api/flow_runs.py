@@ -3,9 +3,11 @@
 from app.api.blueprint import Blueprint, page, services
 from app.db.session import get_session
 from app.repositories.flow_runs import FlowRuns
-from app.schemas import answers, examples
+from app.repositories.graph import TaskRunGraph
+from app.schemas import answers, examples, graph, history
 from app.schemas.filters import Filters, sorted_page
 from app.schemas.requests import FlowRunCreate, FlowRunUpdate
+from app.services.history import run_history
 from app.services.runs import RunService, flow_runner_columns
 
 blueprint = Blueprint("Flow Runs", __name__, url_prefix="/api/flow_runs", description="Runs of flows, scheduled or made by hand.")
@@ -71,6 +73,28 @@ def count_flow_runs(body):
     How many meet all criteria.
     """
     return flow_runs().count(body)
+
+
+@blueprint.post("/history")
+@blueprint.arguments(history.HistoryQuery, example=history.FLOW_RUN_HISTORY)
+@blueprint.answers(200, history.HistoryInterval(many=True), read_only=True)
+def flow_run_history(body):
+    """Read the history of flow runs.
+
+    How many of those that meet all criteria were expected to start in each interval, by the state they are in now, with how long they
+    have been running and how late they were.
+    """
+    return run_history(flow_runs(), body, body["history_start"], body["history_end"], body["history_interval_seconds"])
+
+
+@blueprint.get("/<id:id>/graph")
+@blueprint.answers(200, graph.GraphNode(many=True), errors=(404, 422), read_only=True)
+def read_flow_run_graph(id):
+    """Read the graph of a flow run.
+
+    Its task runs, each with the task runs whose results it takes.
+    """
+    return TaskRunGraph(get_session(), services().clock).read(id)
 
 
 @blueprint.delete("/<id:id>")

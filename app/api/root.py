@@ -5,10 +5,7 @@ from app.db import migrate
 from app.errors import NotReady
 from app.schemas import answers
 
-ORION_VERSION = "2.0b7"
-
 blueprint = Blueprint("Root", __name__, url_prefix="/api", description="The server itself.")
-admin = Blueprint("Admin", __name__, url_prefix="/api/admin", description="For administrators.")
 
 
 @blueprint.get("/health")
@@ -41,13 +38,3 @@ def hello():
     Clients of the reference ask this to see whether a server is there.
     """
     return "\N{WAVING HAND SIGN}"
-
-
-@admin.get("/version")
-@admin.answers(200, answers.TEXT, transaction=False)
-def read_version():
-    """Which version is this?
-
-    The version of the reference whose API is spoken, which its clients compare with their own.
-    """
-    return ORION_VERSION

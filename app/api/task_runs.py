@@ -3,9 +3,10 @@
 from app.api.blueprint import Blueprint, page, services
 from app.db.session import get_session
 from app.repositories.task_runs import TaskRuns
-from app.schemas import answers, examples
+from app.schemas import answers, examples, history
 from app.schemas.filters import Filters, sorted_page
 from app.schemas.requests import TaskRunCreate
+from app.services.history import run_history
 from app.services.runs import RunService
 
 blueprint = Blueprint("Task Runs", __name__, url_prefix="/api/task_runs", description="Runs of tasks inside flow runs.")
@@ -59,6 +60,18 @@ def count_task_runs(body):
     How many meet all criteria.
     """
     return task_runs().count(body)
+
+
+@blueprint.post("/history")
+@blueprint.arguments(history.HistoryQuery, example=history.TASK_RUN_HISTORY)
+@blueprint.answers(200, history.HistoryInterval(many=True), read_only=True)
+def task_run_history(body):
+    """Read the history of task runs.
+
+    How many of those that meet all criteria were expected to start in each interval, by the state they are in now, with how long they
+    have been running and how late they were.
+    """
+    return run_history(task_runs(), body, body["history_start"], body["history_end"], body["history_interval_seconds"])
 
 
 @blueprint.delete("/<id:id>")

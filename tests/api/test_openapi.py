@@ -13,8 +13,8 @@ METHODS = {"get", "post", "patch", "put", "delete"}
 
 @pytest.fixture(scope="module")
 def app():
-    """An application whose database is never asked."""
-    return create_app(Settings(database_url="sqlite:////nowhere/mintaka.db"))
+    """An application whose database is never asked, with every route switched on."""
+    return create_app(Settings(database_url="sqlite:////nowhere/mintaka.db", admin_database_routes=True))
 
 
 @pytest.fixture(scope="module")

@@ -48,20 +48,33 @@ JOURNEY = [
     ("Flow Runs", "create_flow_run", 201),
     ("Flow Runs", "update_flow_run", 204),
     ("Flow Runs", "count_flow_runs", 200),
+    ("Flow Runs", "flow_run_history", 200),
+    ("Logs", "create_logs", 201),
+    ("Logs", "read_logs", 200),
     ("Task Runs", "create_task_run", 201),
     ("Task Runs", "read_task_run", 200),
     ("Task Runs", "read_task_runs", 200),
     ("Task Runs", "count_task_runs", 200),
+    ("Task Runs", "task_run_history", 200),
+    ("Flow Runs", "read_flow_run_graph", 200),
     ("Deployments", "set_schedule_inactive", 200),
     ("Deployments", "set_schedule_active", 200),
     ("Task Runs", "delete_task_run", 204),
     ("Flow Runs", "delete_flow_run", 204),
     ("Deployments", "delete_deployment", 204),
     ("Flows", "delete_flow", 204),
+    ("Saved Searches", "put_saved_search", 201),
+    ("Saved Searches", "read_saved_search", 200),
+    ("Saved Searches", "read_saved_searches", 200),
+    ("Saved Searches", "delete_saved_search", 204),
     ("Root", "health", 200),
     ("Root", "ready", 200),
     ("Root", "hello", 200),
     ("Admin", "read_version", 200),
+    ("Admin", "read_settings", 200),
+    ("Admin", "clear_database", 204),
+    ("Admin", "drop_database", 204),
+    ("Admin", "create_database", 204),
 ]
 
 
@@ -125,7 +138,7 @@ class Page:
 
 
 def test_every_example_works_when_execute_is_pressed_and_nothing_leaves_the_server(browser, gunicorn_server, sqlite_url):
-    server = gunicorn_server(sqlite_url, workers=1)
+    server = gunicorn_server(sqlite_url, workers=1, admin_database_routes="true")
     page = Page(browser, server)
     listed = {element.get_attribute("id") for element in browser.find_elements(By.CSS_SELECTOR, ".opblock")}
     assert listed == {element_id(tag, operation) for tag, operation, _ in JOURNEY}, "the journey visits every operation"
@@ -135,6 +148,7 @@ def test_every_example_works_when_execute_is_pressed_and_nothing_leaves_the_serv
         assert status == expected, (operation, answers[operation])
     assert "auto-scheduled" in answers["read_flow_runs"]
     assert "nightly" in answers["read_deployments"]
+    assert "3 rows were refused" in answers["read_logs"]
     assert asked_elsewhere(browser, server) == []
     assert [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 

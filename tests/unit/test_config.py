@@ -41,6 +41,7 @@ def test_every_setting_is_read_from_its_variable():
         "allowed_origins": "https://one.example, https://two.example",
         "log_format": "JSON",
         "log_level": "Warning",
+        "admin_database_routes": "True",
         "bind": "0.0.0.0:9000",
         "max_body_bytes": "2048",
     }
@@ -49,6 +50,7 @@ def test_every_setting_is_read_from_its_variable():
         "allowed_origins": ("https://one.example", "https://two.example"),
         "log_format": "json",
         "log_level": "warning",
+        "admin_database_routes": True,
         "max_body_bytes": 2048,
     }
     for field in fields(Settings):

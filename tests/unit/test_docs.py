@@ -13,11 +13,12 @@ import pytest
 from app import create_app
 from app.config import Settings, settings_table
 from app.domain import schedules
-from app.domain.filters import FILTERS
+from app.domain.filters import CRITERIA
 from app.domain.schedules.daylight import explain
 from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.flows import Flows
+from app.repositories.logs import Logs
 from app.repositories.task_runs import TaskRuns
 
 ROOT = Path(__file__).parents[2]
@@ -107,18 +108,18 @@ def test_every_route_is_listed(application):
 
 
 def test_every_criterion_of_a_filter_is_listed():
-    known = [[entity, criterion.field, " ".join(criterion.operators)] for entity, criteria in FILTERS.items() for criterion in criteria]
+    known = [[entity, criterion.field, " ".join(criterion.operators)] for entity, criteria in CRITERIA.items() for criterion in criteria]
     assert sorted(table("api", "Criteria")) == sorted(known)
 
 
 def test_every_operator_of_a_filter_is_explained():
-    used = {operator for criteria in FILTERS.values() for criterion in criteria for operator in criterion.operators}
+    used = {operator for criteria in CRITERIA.values() for criterion in criteria for operator in criterion.operators}
     explained = next(rows for _, rows in tables(page("api")) if rows[0][0] == "any_")
     assert {operator for operator, _ in explained} == used
 
 
 def test_every_order_of_a_list_is_listed_the_default_first():
-    known = {repository.entity: list(repository.sorts) for repository in (Flows, Deployments, FlowRuns, TaskRuns)}
+    known = {repository.entity: list(repository.sorts) for repository in (Flows, Deployments, FlowRuns, TaskRuns, Logs)}
     assert {entity: sorts.split() for entity, sorts in table("api", "Orders")} == known
 
 

@@ -5,7 +5,8 @@
 (() => {
   const ZEROS = "00000000-0000-0000-0000-000000000000";
   // Deleting one takes those behind it along
-  const KINDS = ["flow", "deployment", "flow_run", "task_run"];
+  const CHAIN = ["flow", "deployment", "flow_run", "task_run"];
+  const KINDS = [...CHAIN, "saved_search"];
   const ZEROS_IN_BODY = new RegExp(`("(${KINDS.join("|")})_id"\\s*:\\s*(?:\\{\\s*"any_"\\s*:\\s*\\[\\s*)?")${ZEROS}"`, "g");
   const STORE = "mintaka.made";
 
@@ -14,7 +15,7 @@
   const save = () => sessionStorage.setItem(STORE, JSON.stringify(made));
 
   // The kind that a path, or its template, is about: "/api/flow_runs/filter" is about a "flow_run"
-  const kindOf = (path) => KINDS.find((kind) => path.includes(`/api/${kind}s/`));
+  const kindOf = (path) => KINDS.find((kind) => path.includes(`/api/${kind}${kind.endsWith("ch") ? "es" : "s"}/`));
 
   function fillIn(request) {
     const kind = kindOf(request.url);
@@ -30,8 +31,8 @@
   function learn(path, method, response) {
     const kind = path.endsWith("/create_flow_run") ? "flow_run" : kindOf(path);
     if (method === "delete" && response.status === 204 && response.url.endsWith(`/${made[kind]}`)) {
-      KINDS.slice(KINDS.indexOf(kind)).forEach((gone) => delete made[gone]);
-    } else if (method === "post" && [200, 201].includes(response.status) && response.body?.id) {
+      (CHAIN.includes(kind) ? CHAIN.slice(CHAIN.indexOf(kind)) : [kind]).forEach((gone) => delete made[gone]);
+    } else if (["post", "put"].includes(method) && [200, 201].includes(response.status) && response.body?.id) {
       made[kind] = response.body.id;
     }
     save();
