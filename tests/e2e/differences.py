@@ -33,6 +33,12 @@ DIFFERENCES = {
     "a polled queue": Difference("Deleting a work queue", statuses=(204, 409)),
     "a malformed id": Difference("Malformed ids", statuses=(422, 500)),
     "an unknown reference": Difference("References between blocks", statuses=(422, 500)),
+    "a slot of one's own": Difference("Concurrency limits", statuses=(201, 200)),
+    "a slot while waiting": Difference("Concurrency limits", ignored=("active_slots",)),
+    "the wrong thing is missing": Difference("Errors", statuses=(404, 404)),
     "settings": Difference("``GET /api/admin/settings``"),
     "a wildcard": Difference("``like_``"),
 }
+
+# members of answers that are sentences for people, with the row of the README that says so
+WORDS = {"reason": "Reasons of ``set_state``"}

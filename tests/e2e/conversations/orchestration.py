@@ -16,10 +16,10 @@ def to(run, type, differs=None, **more):
     )
 
 
-def refused(run, type, **more):
+def refused(run, type, differs=None, **more):
     """As `to`, where the answer has no state."""
     step = to(run, type, **more)
-    step.save = None
+    step.save, step.differs = None, differs
     return step
 
 
@@ -184,7 +184,7 @@ LIMITS = [
     get("/concurrency_limits/tag/scarce"),
     to("t_two", "RUNNING"),
     post("/concurrency_limits/filter"),
-    refused("t_two", "RUNNING"),
+    refused("t_two", "RUNNING", differs="a slot of one's own"),
     to("t_two", "FAILED", force=True),
     post("/concurrency_limits/filter", {"limit": 1, "offset": 1}),
     post("/concurrency_limits/", {"tag": "scarce", "concurrency_limit": 0}),
@@ -198,7 +198,7 @@ LIMITS = [
     task_run("t_retried", tags=["scarce"], empirical_policy={"max_retries": 1}),
     to("t_retried", "RUNNING"),
     to("t_retried", "FAILED"),
-    get("/concurrency_limits/{limit}"),
+    get("/concurrency_limits/{limit}", differs="a slot while waiting"),
     delete("/concurrency_limits/tag/rare"),
     delete("/concurrency_limits/tag/rare"),
     delete("/concurrency_limits/{limit}"),
@@ -226,7 +226,7 @@ REFUSALS = [
         )
     ),
     get(f"/flow_run_states/{ABSENT}"),
-    get(f"/task_run_states/{ABSENT}"),
+    get(f"/task_run_states/{ABSENT}", differs="the wrong thing is missing"),
     get("/flow_run_states/nonsense"),
     get("/task_run_states/nonsense"),
     get("/flow_run_states/"),
