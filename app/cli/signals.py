@@ -28,7 +28,8 @@ class Stop:
         """Sleep for `seconds`, or until the end is asked for. Returns whether it is."""
         if not self._asked and seconds > 0:
             with suppress(queue.Empty):
-                self._wake.get(timeout=seconds)
+                # one item wakes one of the threads that wait, which passes it on
+                self._wake.put(self._wake.get(timeout=seconds))
         return self._asked
 
 

@@ -4,8 +4,8 @@ import logging
 import time
 from dataclasses import dataclass
 
-from app.errors import Unavailable
 from app.repositories.deployments import Deployments
+from app.services.passes import repeat
 from app.services.scheduling import Scheduling
 
 log = logging.getLogger("mintaka.scheduler")
@@ -63,17 +63,13 @@ class Scheduler:
 
         A pass that raises is logged and does not end the loop.
         """
-        while True:
-            began = time.perf_counter()
-            try:
-                self.run_once(all_active, should_stop=lambda: wait(0))
-                all_active = False
-            except Unavailable as error:
-                log.warning("a scheduler pass was cut short, the next one takes it up: %s", error)
-            except Exception:
-                log.exception("a scheduler pass failed; the next one starts as usual")
-            if wait(max(loop_seconds - (time.perf_counter() - began), 0)):
-                return
+        to_look_at_all = [all_active]
+
+        def work():
+            self.run_once(to_look_at_all[0], should_stop=lambda: wait(0))
+            to_look_at_all[0] = False
+
+        repeat(work, loop_seconds, wait)
 
     def _batch(self, report, now, all_active, last_id):
         def work(session):
