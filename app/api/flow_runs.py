@@ -2,13 +2,16 @@
 
 from app.api.blueprint import Blueprint, page, services
 from app.db.session import get_session
+from app.domain.states import new_state
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.graph import TaskRunGraph
-from app.schemas import answers, examples, graph, history
+from app.schemas import answers, examples, graph, history, orchestration, work_queues
 from app.schemas.filters import Filters, sorted_page
 from app.schemas.requests import FlowRunCreate, FlowRunUpdate
 from app.services.history import run_history
+from app.services.orchestration import Orchestration
 from app.services.runs import RunService, flow_runner_columns
+from app.services.work_queues import WorkQueueService
 
 blueprint = Blueprint("Flow Runs", __name__, url_prefix="/api/flow_runs", description="Runs of flows, scheduled or made by hand.")
 FlowRunPage = sorted_page("FlowRunPage", FlowRuns.sorts)
@@ -75,6 +78,20 @@ def count_flow_runs(body):
     return flow_runs().count(body)
 
 
+@blueprint.post("/<id:id>/heartbeat")
+@blueprint.arguments(work_queues.Heartbeat, example=work_queues.HEARTBEAT)
+@blueprint.answers(200, work_queues.Lease, errors=(404, 409))
+def renew_lease(body, id):
+    """Renew a lease.
+
+    The worker that claimed the run says that it is still at it. 409 says that the run is no longer the worker's: it must stop, since the
+    lease has run out, the run has ended, or another worker has it.
+    """
+    service = WorkQueueService(get_session(), services().clock)
+    expires_at = service.heartbeat(id, body["lease_id"], body.get("lease_seconds") or services().settings.lease_seconds)
+    return {"lease_id": body["lease_id"], "lease_expires_at": expires_at}
+
+
 @blueprint.post("/history")
 @blueprint.arguments(history.HistoryQuery, example=history.FLOW_RUN_HISTORY)
 @blueprint.answers(200, history.HistoryInterval(many=True), read_only=True)
@@ -95,6 +112,22 @@ def read_flow_run_graph(id):
     Its task runs, each with the task runs whose results it takes.
     """
     return TaskRunGraph(get_session(), services().clock).read(id)
+
+
+@blueprint.post("/<id:id>/set_state")
+@blueprint.arguments(orchestration.SetFlowRunState, example=orchestration.SET_STATE)
+@blueprint.answers(
+    201, orchestration.StateAnswer, also={200: "WAIT or ABORT: nothing changed"}, errors=(404, 409), description="ACCEPT or REJECT"
+)
+def set_flow_run_state(body, id):
+    """Set the state of a flow run.
+
+    The rules of orchestration decide: the state is entered, or another one instead, or none; `status` says which.
+    A worker that claimed the run shows its `lease_id`, and is refused with 409 when the lease is over.
+    """
+    state = new_state(now=services().clock(), **body["state"])
+    outcome = Orchestration(get_session(), services().clock).set_flow_run_state(id, state, body.get("force", False), body.get("lease_id"))
+    return outcome, 200 if outcome["state"] is None else 201
 
 
 @blueprint.delete("/<id:id>")

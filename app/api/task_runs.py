@@ -2,11 +2,13 @@
 
 from app.api.blueprint import Blueprint, page, services
 from app.db.session import get_session
+from app.domain.states import new_state
 from app.repositories.task_runs import TaskRuns
-from app.schemas import answers, examples, history
+from app.schemas import answers, examples, history, orchestration
 from app.schemas.filters import Filters, sorted_page
 from app.schemas.requests import TaskRunCreate
 from app.services.history import run_history
+from app.services.orchestration import Orchestration
 from app.services.runs import RunService
 
 blueprint = Blueprint("Task Runs", __name__, url_prefix="/api/task_runs", description="Runs of tasks inside flow runs.")
@@ -72,6 +74,21 @@ def task_run_history(body):
     have been running and how late they were.
     """
     return run_history(task_runs(), body, body["history_start"], body["history_end"], body["history_interval_seconds"])
+
+
+@blueprint.post("/<id:id>/set_state")
+@blueprint.arguments(orchestration.SetTaskRunState, example=orchestration.SET_STATE)
+@blueprint.answers(
+    201, orchestration.StateAnswer, also={200: "WAIT or ABORT: nothing changed"}, errors=(404,), description="ACCEPT or REJECT"
+)
+def set_task_run_state(body, id):
+    """Set the state of a task run.
+
+    The rules of orchestration decide: the state is entered, or another one instead, or none; `status` says which.
+    """
+    state = new_state(now=services().clock(), **body["state"])
+    outcome = Orchestration(get_session(), services().clock).set_task_run_state(id, state, body.get("force", False))
+    return outcome, 200 if outcome["state"] is None else 201
 
 
 @blueprint.delete("/<id:id>")

@@ -108,6 +108,23 @@ class Runs(Repository):
         """The column by which a state names its run: `flow_run_id` or `task_run_id`."""
         return f"{self.table.name}_id"
 
+    def require_state(self, id):
+        """One entry of a history, as clients see it. Raises NotFound."""
+        row = self.session.execute(self._states().where(self.state_table.c.id == id)).one_or_none()
+        if row is None:
+            raise NotFound(f"{self.kind} state")
+        return row._asdict()
+
+    def history(self, run_id):
+        """The history of a run, the first state first; empty for one that does not exist."""
+        state = self.state_table.c
+        statement = self._states().where(state[self.state_key] == run_id).order_by(state.timestamp, state.id)
+        return [row._asdict() for row in self.session.execute(statement)]
+
+    def _states(self):
+        state = self.state_table.c
+        return select(state.id, *(raw(state[name]) if name in ("data", "state_details") else state[name] for name in STATE_COLUMNS))
+
     def lock(self, id):
         """The whole row `id`, locked until the transaction ends, and its current `State` (or None). Raises NotFound."""
         # in two statements: one that has waited for the lock would join the new row with the state of the old one
@@ -120,7 +137,11 @@ class Runs(Repository):
         """The `State` that the row `run` is in, or None."""
         if run.state_id is None:
             return None
-        state = self.session.execute(select(self.state_table).where(self.state_table.c.id == run.state_id)).one()
+        return self.state_of(self.session.execute(select(self.state_table).where(self.state_table.c.id == run.state_id)).one())
+
+    @staticmethod
+    def state_of(state):
+        """The `State` that a row of the history describes."""
         scheduled_time = state.state_details.get("scheduled_time")
         return State(
             type=StateType(state.type),

@@ -4,6 +4,7 @@ from app.domain.names import random_name
 from app.domain.states import StateType, new_state
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.task_runs import TaskRuns
+from app.services.orchestration import Orchestration
 
 
 class RunService:
@@ -13,13 +14,18 @@ class RunService:
         self.clock = clock
         self.flow_runs = FlowRuns(session, clock)
         self.task_runs = TaskRuns(session, clock)
+        self.orchestration = Orchestration(session, clock)
 
     def create_flow_run(self, fields):
         """The run that `fields` describe, PENDING unless they name a state. Returns its document, and whether it is new.
 
         One with the same flow and idempotency key that exists already is answered as it is.
         """
-        return self.flow_runs.create(self._values(flow_runner_columns(fields)), self._first_state(fields))
+        state = self._first_state(fields)
+        document, created = self.flow_runs.create(self._values(flow_runner_columns(fields)), state)
+        if created:
+            self.orchestration.tell_parent(document["id"], document["parent_task_run_id"], state)
+        return document, created
 
     def create_task_run(self, fields):
         """The same for a task run, which its flow run, task key and dynamic key identify."""

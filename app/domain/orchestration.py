@@ -1,0 +1,162 @@
+"""The rules of orchestration: what becomes of a state that a client proposes for a run. They are the reference's (Orion 2.0b7).
+
+A rule is a function of a `Transition` that answers a verdict, or None where it has nothing to say. FLOW_RULES and TASK_RULES are the rules
+in the order in which they are asked; adding one is adding it there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from app.domain.instants import LATEST
+from app.domain.states import State, StateType, new_state
+
+SLOT_WAIT = 30  # seconds
+
+
+class TagLimit(NamedTuple):
+    """A concurrency limit on one of a task run's tags: at most `limit` may be running, and `taken` others are."""
+
+    tag: str
+    limit: int
+    taken: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """A run in `previous` (None: in no state yet) for which `proposed` is proposed at `now`.
+
+    `run_count` says how often it has been running, `max_retries` and `retry_delay_seconds` how it is retried. What only a database knows
+    is asked for when a rule wants it: `cached(key)` answers the completed State that stands for a cache key, or None; `limits()` the
+    TagLimits that concern the run, in order of tag.
+    """
+
+    previous: State | None
+    proposed: State
+    now: datetime
+    run_count: int = 0
+    max_retries: int = 0
+    retry_delay_seconds: float = 0.0
+    cached: Callable = field(default=lambda key: None)
+    limits: Callable = field(default=lambda: ())
+
+    def leaves(self, *types):
+        """Whether the run is in a state of one of `types`."""
+        return self.previous is not None and self.previous.type in types
+
+    def enters(self, type):
+        """Whether the proposed state is of that type."""
+        return self.proposed.type == type
+
+
+@dataclass(frozen=True)
+class Accept:
+    """The run enters `state`."""
+
+    state: State
+
+
+@dataclass(frozen=True)
+class Reject:
+    """The run enters `state` instead of the one proposed."""
+
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing changes; the client is to propose it again after `delay_seconds`, a whole number."""
+
+    delay_seconds: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Abort:
+    """Nothing changes, and the client is to give up."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rename:
+    """The proposed state is to be called `name`; the rules that follow are asked all the same."""
+
+    name: str
+
+
+def keep_terminal_states(transition):
+    """A run that is over stays as it is."""
+    if transition.previous is not None and transition.previous.is_terminal:
+        return Abort("The run is over.")
+
+
+def wait_for_scheduled_time(transition):
+    """A scheduled run leaves that state when its time has come, by this server's clock; fractions of a second are not waited for."""
+    if transition.leaves(StateType.SCHEDULED) and transition.previous.scheduled_time is not None:
+        seconds = int((transition.previous.scheduled_time - transition.now).total_seconds())
+        if seconds > 0:
+            return Wait(seconds, "The scheduled time has not come yet.")
+
+
+def retrieve_cached_result(transition):
+    """A task run that would compute what is cached is completed with that instead."""
+    key = transition.proposed.details["cache_key"]
+    if transition.enters(StateType.RUNNING) and key:
+        state = transition.cached(key)
+        if state is not None:
+            return Reject(replace(state, name="Cached", timestamp=transition.now), "The result is cached.")
+
+
+def wait_for_concurrency_slots(transition):
+    """A task run starts only where each limit on its tags has room for it."""
+    if transition.enters(StateType.RUNNING):
+        for tag, limit, taken in transition.limits():
+            if limit <= 0:
+                return Abort(f'The concurrency limit on tag "{tag}" is {limit}, so the task run can never start.')
+            if taken >= limit:
+                return Wait(SLOT_WAIT, f'Every slot under the concurrency limit on tag "{tag}" is taken.')
+
+
+def retry_failures(transition):
+    """A task run that fails and has retries left waits for the next one instead."""
+    if transition.leaves(StateType.RUNNING) and transition.enters(StateType.FAILED) and transition.run_count <= transition.max_retries:
+        longest = (LATEST - transition.now).total_seconds()
+        due = transition.now + timedelta(seconds=min(transition.retry_delay_seconds, longest))
+        failed = transition.proposed
+        details = {"scheduled_time": due}
+        state = new_state(
+            StateType.SCHEDULED, transition.now, name="AwaitingRetry", message=failed.message, data=failed.data, state_details=details
+        )
+        return Reject(state, "The task run has retries left.")
+
+
+def rename_reruns(transition):
+    """What has run before says so when it runs again."""
+    if transition.enters(StateType.RUNNING) and transition.run_count > 0:
+        retried = transition.previous is not None and transition.previous.name == "AwaitingRetry"
+        return Rename("Retrying" if retried else "Rerunning")
+
+
+FLOW_RULES = (keep_terminal_states, wait_for_scheduled_time)
+TASK_RULES = (
+    retrieve_cached_result,
+    wait_for_concurrency_slots,
+    keep_terminal_states,
+    wait_for_scheduled_time,
+    retry_failures,
+    rename_reruns,
+)
+
+
+def judge(transition, rules):
+    """The verdict on `transition`, an Accept, Reject, Wait or Abort: that of the first rule that has one, Accept if none has."""
+    for rule in rules:
+        verdict = rule(transition)
+        if isinstance(verdict, Rename):
+            transition = replace(transition, proposed=replace(transition.proposed, name=verdict.name))
+        elif verdict is not None:
+            return verdict
+    return Accept(transition.proposed)

@@ -1,0 +1,106 @@
+"""Transitions of runs: a client proposes a state, the rules decide, and what follows from it happens in the same transaction."""
+
+from dataclasses import replace
+
+from app.domain.instants import parse
+from app.domain.orchestration import FLOW_RULES, TASK_RULES, Abort, Accept, Reject, Transition, Wait, judge
+from app.domain.states import StateType
+from app.errors import Conflict
+from app.repositories.cached_results import CachedResults
+from app.repositories.concurrency_limits import Slots
+from app.repositories.flow_runs import FlowRuns
+from app.repositories.leases import Leases
+from app.repositories.task_runs import TaskRuns
+
+NO_RULES = ()
+
+
+class Orchestration:
+    """Takes runs from state to state. A transition holds its run's row, so that of several at the same time each sees the one before.
+
+    Locks are taken in one order: a flow run, the task run that stands for it in its parent, limits in order of tag.
+    """
+
+    def __init__(self, session, clock):
+        self.session, self.clock = session, clock
+        self.flow_runs = FlowRuns(session, clock)
+        self.task_runs = TaskRuns(session, clock)
+        self.cache = CachedResults(session, clock)
+        self.leases = Leases(session, clock)
+
+    def set_flow_run_state(self, id, proposed, force=False, lease_id=None):
+        """Propose the State `proposed` for a flow run; with `force` no rule is asked. Returns the answer: state, status and details.
+
+        With `lease_id`, whoever proposes it must hold the run under that lease. Raises NotFound, and Conflict for a lease that is over.
+        """
+        run, previous = self.flow_runs.lock(id)
+        if lease_id is not None and not self.leases.holds(lease_id, id):
+            raise Conflict("The lease is over: it ran out, or the run has ended or was claimed again. Stop working on the run.")
+        now = self.clock()
+        transition = Transition(previous=previous, proposed=replace(proposed, timestamp=now), now=now, run_count=run.run_count)
+        verdict = judge(transition, NO_RULES if force else FLOW_RULES)
+        entry = self._enter(self.flow_runs, run, previous, verdict)
+        if entry is not None:
+            if verdict.state.is_terminal or verdict.state.type == StateType.SCHEDULED:
+                self.leases.release(id)
+            self.tell_parent(id, run.parent_task_run_id, verdict.state)
+        return answer(verdict, entry)
+
+    def set_task_run_state(self, id, proposed, force=False):
+        """The same for a task run, whose result may be cached, and which may need a slot under the limits on its tags."""
+        run, previous = self.task_runs.lock(id)
+        slots = Slots(self.session, self.clock, id, run.tags)
+        policy = run.empirical_policy
+        # a state begins when it is entered, not before whoever held the run let go of it
+        now = self.clock()
+        transition = Transition(
+            previous=previous,
+            proposed=replace(proposed, timestamp=now),
+            now=now,
+            run_count=run.run_count,
+            max_retries=policy.get("max_retries", 0),
+            retry_delay_seconds=policy.get("retry_delay_seconds", 0.0),
+            cached=self._cached,
+            limits=slots.limits,
+        )
+        verdict = judge(transition, NO_RULES if force else TASK_RULES)
+        entry = self._enter(self.task_runs, run, previous, verdict)
+        if entry is None:
+            return answer(verdict, entry)
+        state = verdict.state
+        if state.type == StateType.RUNNING:
+            slots.take()
+        elif transition.leaves(StateType.RUNNING):
+            slots.release()
+        key, expiration = state.details["cache_key"], state.details["cache_expiration"]
+        # what came out of the cache is in there already
+        if key and state.type == StateType.COMPLETED and isinstance(verdict, Accept) and not force:
+            self.cache.add(key, entry["id"], expiration and parse(expiration))
+        return answer(verdict, entry)
+
+    def tell_parent(self, flow_run_id, parent_task_run_id, state):
+        """Put the new state of a subflow's run onto the task run that stands for it in its parent, if it is one."""
+        if parent_task_run_id is not None:
+            details = state.details | {"child_flow_run_id": str(flow_run_id)}
+            self.set_task_run_state(parent_task_run_id, replace(state, details=details), force=True)
+
+    def _enter(self, runs, run, previous, verdict):
+        return runs.enter(run, previous, verdict.state) if isinstance(verdict, Accept | Reject) else None
+
+    def _cached(self, key):
+        row = self.cache.find(key)
+        return row and self.task_runs.state_of(row)
+
+
+def answer(verdict, entry):
+    """What a client is told: the entry of the history (or None), the status, and what there is to say about it."""
+    match verdict:
+        case Accept():
+            status, details = "ACCEPT", {"type": "accept_details"}
+        case Reject(_, reason):
+            status, details = "REJECT", {"type": "reject_details", "reason": reason}
+        case Wait(delay_seconds, reason):
+            status, details = "WAIT", {"type": "wait_details", "delay_seconds": delay_seconds, "reason": reason}
+        case Abort(reason):
+            status, details = "ABORT", {"type": "abort_details", "reason": reason}
+    return {"state": entry, "status": status, "details": details}
