@@ -18,12 +18,13 @@ __version__ = "0.1.0"
 
 @dataclass(frozen=True)
 class Services:
-    """What views and commands work with. `policy` says how far ahead runs are made."""
+    """What views and commands work with. `policy` says how far ahead runs are made, `vault` encrypts blocks."""
 
     settings: Settings
     clock: object
     database: object
     policy: object
+    vault: object
 
 
 def create_app(settings=None, clock=utcnow):
@@ -33,8 +34,10 @@ def create_app(settings=None, clock=utcnow):
     """
     from app import api, cli
     from app.api import logging
+    from app.db.dialects import key_file
     from app.db.session import Database
     from app.services.scheduling import Policy
+    from app.services.vault import Vault
 
     settings = settings or Settings.from_environ()
     app = Flask("mintaka", instance_path=str(Path.cwd() / "instance"))
@@ -48,7 +51,8 @@ def create_app(settings=None, clock=utcnow):
     except ValueError as error:
         raise InvalidSetting(f"MINTAKA_DATABASE_URL: {error}") from None
     policy = Policy(settings.scheduler_max_runs, settings.scheduler_max_scheduled_time, timedelta(seconds=settings.scheduler_retry_seconds))
-    app.extensions["mintaka"] = Services(settings, clock, database, policy)
+    vault = Vault(settings.encryption_keys, key_file(database.url))
+    app.extensions["mintaka"] = Services(settings, clock, database, policy, vault)
     api.init_app(app, __version__)
     cli.init_app(app)
     return app

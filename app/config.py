@@ -1,5 +1,7 @@
 """Settings, read from MINTAKA_* variables. The only module that looks at the environment."""
 
+import base64
+import binascii
 import os
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import timedelta
@@ -57,8 +59,19 @@ def _switch(text):
     return text.lower() == "true"
 
 
-def _setting(default, read, help):
-    return field(default=default, metadata={"read": read, "help": help})
+def _fernet_keys(text):
+    keys = _words(text)
+    try:
+        if any(len(base64.b64decode(key, altchars=b"-_", validate=True)) != 32 for key in keys):
+            raise ValueError
+    except (ValueError, binascii.Error):
+        # not a word of what it is: it may be all but a letter of a key
+        raise ValueError("keys that `flask --app wsgi blocks generate-key` prints, comma-separated") from None
+    return keys
+
+
+def _setting(default, read, help, secret=False):
+    return field(default=default, repr=not secret, metadata={"read": read, "help": help, "secret": secret})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +99,12 @@ class Settings:
     page_size: int = _setting(200, _whole(1, 10_000), "The default of `limit`, and its maximum.")
 
     allowed_origins: tuple = _setting((), _words, "Origins besides the server's own that browsers may call from, comma-separated.")
+    encryption_keys: tuple = _setting(
+        (),
+        _fernet_keys,
+        "Keys that blocks are encrypted with, comma-separated: the first encrypts, all decrypt. Required on PostgreSQL.",
+        secret=True,
+    )
     admin_database_routes: bool = _setting(False, _switch, "Whether the API lets whoever reaches it clear, drop and create the database.")
     log_format: str = _setting("text", _one_of("text", "json"), "How log lines are written.")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "The least severe level that is logged.")
@@ -114,8 +133,9 @@ class Settings:
         return self.database_pool_size or self.threads + 1
 
     def in_force(self, **shown):
-        """The settings by the names of their variables, as JSON values; those in `shown` are given, by the names of their fields."""
-        values = {setting.name: getattr(self, setting.name) for setting in fields(self)} | shown
+        """The settings by the names of their variables, as JSON values, secrets as `***`; those in `shown` are given, by their fields."""
+        values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
+        values |= {setting.name: ["***"] * len(values[setting.name]) for setting in fields(self) if setting.metadata["secret"]} | shown
         durations = {name: value.total_seconds() for name, value in values.items() if isinstance(value, timedelta)}
         return {variable_name(setting): (values | durations)[setting.name] for setting in fields(self)}
 
@@ -165,3 +185,8 @@ def settings_table():
             default = ""
         rows.append((variable_name(setting), str(default), setting.metadata["help"]))
     return rows
+
+
+def environ_for(program, **variables):
+    """The environment of a child process: this one's without the variables of `program` (its prefix), and with `variables`."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(f"{program}_")} | variables

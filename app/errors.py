@@ -16,6 +16,10 @@ class NotFound(AppError):
         super().__init__(kind=kind)
 
 
+class NotRegistered(NotFound):
+    """{kind} not found: this client's blocks are not registered. Run `flask --app wsgi blocks register --python` with its Python"""
+
+
 class Conflict(AppError):
     """{reason}"""
 
@@ -46,6 +50,13 @@ class Unavailable(AppError):
 
 
 class NotReady(AppError):
+    """{reason}"""
+
+    def __init__(self, reason):
+        super().__init__(reason=reason)
+
+
+class NoKey(AppError):
     """{reason}"""
 
     def __init__(self, reason):

@@ -18,6 +18,9 @@ from tests.serving import running_gunicorn
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 POSTGRES_REQUIRED = IN_CI or os.environ.get("MINTAKA_TEST_REQUIRE_POSTGRES") == "true"
 
+# What the blocks of tests are encrypted with
+ENCRYPTION_KEY = "bWludGFrYSdzIHRlc3RzIG5lZWQgYSBrZXkgb2YgMzI="
+
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if IN_CI else "default")
@@ -132,7 +135,8 @@ def blank_database_url(request):
 @pytest.fixture
 def settings(database_url):
     """Settings for `database_url`, with waits that end a hopeless test soon."""
-    return Settings(database_url=database_url, database_lock_timeout=5.0, database_statement_timeout=20.0)
+    waits = {"database_lock_timeout": 5.0, "database_statement_timeout": 20.0}
+    return Settings(database_url=database_url, encryption_keys=(ENCRYPTION_KEY,), **waits)
 
 
 @pytest.fixture

@@ -1,6 +1,21 @@
 """The REST API: blueprints, error handling, the API document and Swagger UI."""
 
-from app.api import admin, deployments, docs, flow_runs, flows, logs, problems, requests, root, saved_searches, task_runs
+from app.api import (
+    admin,
+    block_documents,
+    block_schemas,
+    block_types,
+    deployments,
+    docs,
+    flow_runs,
+    flows,
+    logs,
+    problems,
+    requests,
+    root,
+    saved_searches,
+    task_runs,
+)
 from app.api.document import Api
 from app.api.logging import log_requests
 from app.schemas.answers import ScheduleReport
@@ -12,6 +27,9 @@ BLUEPRINTS = (
     task_runs.blueprint,
     logs.blueprint,
     saved_searches.blueprint,
+    block_types.blueprint,
+    block_schemas.blueprint,
+    block_documents.blueprint,
     root.blueprint,
     admin.blueprint,
 )
@@ -21,7 +39,7 @@ A deployments and scheduling server for data teams, speaking the deployments API
 
 **To begin:** create a flow (`POST /api/flows/`), then a deployment of it with a schedule (`POST /api/deployments/`), and look at its next
 runs (`POST /api/flow_runs/filter`). In Swagger UI each example works as it is when you press *Execute*: an id of zeros stands for the flow,
-deployment, flow run or task run that this browser tab made last, and is filled in as the request leaves; *Curl* shows what was sent.
+deployment, flow run, task run or block that this browser tab made last, and is filled in as the request leaves; *Curl* shows what was sent.
 
 **Values:** instants are ISO 8601 with an offset (without one, UTC is meant) in the years 1970 to 2200, and are answered in UTC. Durations
 are numbers of seconds. A field that is not known is refused. The body of a list or count route may be left out.

@@ -43,7 +43,7 @@ ERRORS = {
     413: ("ContentTooLarge", "The body is larger than the server accepts."),
     415: ("UnsupportedMediaType", "The request has a body, or says that it has, which is not `application/json`."),
     422: ("UnprocessableContent", "The body or an id in the path is not valid; `errors` says all that is wrong."),
-    503: ("ServiceUnavailable", "The database is too busy or cannot be reached. Trying again later is safe."),
+    503: ("ServiceUnavailable", "The database is too busy or cannot be reached, or no key opens a block. Trying again later is safe."),
 }
 HEADERS = {
     REQUEST_ID: {
@@ -72,6 +72,9 @@ def path_parameters(rule, thing):
         "name": f"The name of the {thing}.",
         "flow_name": "The name of the flow.",
         "deployment_name": "The name of the deployment.",
+        "block_type_name": "The name of the block type.",
+        "block_document_name": "The name of the block.",
+        "checksum": "The checksum of the block schema.",
     }
     return [
         {"in": "path", "name": name, "description": description, "example": examples.PATH[name]}

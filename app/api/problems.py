@@ -12,9 +12,11 @@ from app.schemas.base import MISSING, NULL, UNKNOWN
 
 STATUS = {
     errors.NotFound: 404,
+    errors.NotRegistered: 404,
     errors.Conflict: 409,
     errors.InvalidField: 422,
     errors.InvalidSchedule: 422,
+    errors.NoKey: 503,
     errors.NotReady: 503,
     errors.Unavailable: 503,
 }

@@ -4,11 +4,12 @@
 def init_app(app):
     """Add the commands to `app`."""
     from app.cli import preview
+    from app.cli.blocks import blocks
     from app.cli.db import db
     from app.cli.flows import flows
     from app.cli.runs import runs
     from app.cli.scheduler import scheduler
     from app.cli.serve import serve
 
-    for command in (db, preview.deployments, flows, runs, scheduler, serve):
+    for command in (blocks, db, preview.deployments, flows, runs, scheduler, serve):
         app.cli.add_command(command)

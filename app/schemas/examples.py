@@ -3,7 +3,15 @@
 # Stands for an id that nobody can know beforehand; the page of Swagger UI fills in that of what it made last
 ANY_ID = "00000000-0000-0000-0000-000000000000"
 
-PATH = {"id": ANY_ID, "name": "etl", "flow_name": "etl", "deployment_name": "nightly"}
+PATH = {
+    "id": ANY_ID,
+    "name": "etl",
+    "flow_name": "etl",
+    "deployment_name": "nightly",
+    "block_type_name": "Shared Folder",
+    "block_document_name": "flows",
+    "checksum": "sha256:f75167b1d81f5795942f438fe42965b3527a187c21cf149b71ef3a450e8a1aa8",
+}
 
 FLOW = {"name": "etl", "tags": ["team-data"]}
 FLOW_UPDATE = {"tags": ["team-data", "nightly"]}

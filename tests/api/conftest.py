@@ -7,7 +7,7 @@ import pytest
 
 from app.config import Settings
 from tests import databases
-from tests.conftest import ApiClient, Clock
+from tests.conftest import ENCRYPTION_KEY, ApiClient, Clock
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -28,7 +28,7 @@ def shared(shared_database_url):
     from app import create_app
 
     shared = SimpleNamespace(clock=Clock())
-    shared.app = create_app(Settings(database_url=shared_database_url), clock=lambda: shared.clock())
+    shared.app = create_app(Settings(database_url=shared_database_url, encryption_keys=(ENCRYPTION_KEY,)), clock=lambda: shared.clock())
     shared.app.test_client_class = ApiClient
     yield shared
     shared.app.extensions["mintaka"].database.dispose()

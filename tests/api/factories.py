@@ -28,6 +28,25 @@ def make_task_run(client, **fields):
     return _make(client, "/task_runs/", {"task_key": "task", "dynamic_key": str(next(_numbers))} | fields)
 
 
+def make_block_type(client, **fields):
+    """A block type."""
+    return _make(client, "/block_types/", {"name": f"type {next(_numbers)}"} | fields)
+
+
+def make_block_schema(client, **fields):
+    """A block schema that can be storage, of a type of its own unless `block_type_id` is given."""
+    fields["block_type_id"] = fields.get("block_type_id") or make_block_type(client)["id"]
+    return _make(client, "/block_schemas/", {"fields": {"title": f"Schema{next(_numbers)}"}, "capabilities": ["storage"]} | fields)
+
+
+def make_block(client, schema=None, **fields):
+    """A block of a schema (a document) of its own unless one is given."""
+    schema = schema or make_block_schema(client)
+    own = {"block_schema_id": schema["id"], "block_type_id": schema["block_type_id"]}
+    named = {} if fields.get("is_anonymous") else {"name": f"block-{next(_numbers)}"}
+    return _make(client, "/block_documents/", own | named | fields)
+
+
 def _make(client, path, body):
     response = client.post(path, json=body)
     assert response.status_code in (200, 201), response.text

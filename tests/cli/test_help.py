@@ -11,6 +11,7 @@ from app import cli
 from app.domain import bounds
 
 NOUNS = {
+    "blocks": {"ls", "generate-key", "rotate", "register"},
     "db": {"upgrade", "downgrade", "current", "check"},
     "deployments": {"ls", "inspect", "pause", "resume", "schedule", "run", "delete", "preview"},
     "flows": {"ls"},

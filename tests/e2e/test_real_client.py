@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import requests
 
+from tests.conftest import ENCRYPTION_KEY
 from tests.e2e import reference
 from tests.e2e.real_client import RealClient
 from tests.serving import PATIENCE, ROOT, environment, running_scheduler, wait_until
@@ -63,7 +64,7 @@ def register_blocks(url, api):
 
 def test_the_real_client_and_agent_deploy_run_and_read_back(postgres_url, gunicorn_server, tmp_path):
     reference.require()
-    server = gunicorn_server(postgres_url, workers=2)
+    server = gunicorn_server(postgres_url, workers=2, encryption_keys=(ENCRYPTION_KEY,))
     agent_log, scheduler_log = tmp_path / "agent.log", tmp_path / "scheduler.log"
     with explained_by(server.log, scheduler_log, agent_log), running_scheduler(postgres_url, scheduler_log, scheduler_loop_seconds=1):
         register_blocks(postgres_url, server.api)

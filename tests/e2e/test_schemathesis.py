@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.conftest import ENCRYPTION_KEY
+
 COMMAND = [
     *(sys.executable, "-m", "schemathesis.cli", "run"),
     *("--seed=1", "--generation-deterministic", "--continue-on-failure", "--no-color"),
@@ -18,12 +20,12 @@ def assert_nothing_found(server, folder, *options):
 
 
 def test_requests_made_of_the_examples_at_random_and_in_sequence_are_answered_as_documented(gunicorn_server, database_url, tmp_path):
-    server = gunicorn_server(database_url, workers=1, log_level="error")
+    server = gunicorn_server(database_url, workers=1, log_level="error", encryption_keys=(ENCRYPTION_KEY,))
     assert_nothing_found(server, tmp_path, "--phases=examples,fuzzing,stateful", "--max-examples=8")
 
 
 def test_requests_at_and_beyond_every_bound_of_the_document_are_answered_as_documented(gunicorn_server, sqlite_url, tmp_path):
-    server = gunicorn_server(sqlite_url, workers=1, log_level="error")
+    server = gunicorn_server(sqlite_url, workers=1, log_level="error", encryption_keys=(ENCRYPTION_KEY,))
     # all list and count routes take the same criteria: one stands for them
     others = r"/(flows|task_runs|deployments)/(filter|count)$|/flow_runs/count$"
     assert_nothing_found(server, tmp_path, "--phases=coverage", f"--exclude-path-regex={others}")

@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from app.config import InvalidSetting, Settings, settings_table, unknown_variables, variable_name
+from app.config import InvalidSetting, Settings, environ_for, settings_table, unknown_variables, variable_name
+
+KEY, OTHER_KEY = "A" * 43 + "=", "B" * 42 + "A="
 
 
 def read(**environ):
@@ -42,6 +44,7 @@ def test_every_setting_is_read_from_its_variable():
         "log_format": "JSON",
         "log_level": "Warning",
         "admin_database_routes": "True",
+        "encryption_keys": f"{KEY}, {OTHER_KEY}",
         "bind": "0.0.0.0:9000",
         "max_body_bytes": "2048",
     }
@@ -51,6 +54,7 @@ def test_every_setting_is_read_from_its_variable():
         "log_format": "json",
         "log_level": "warning",
         "admin_database_routes": True,
+        "encryption_keys": (KEY, OTHER_KEY),
         "max_body_bytes": 2048,
     }
     for field in fields(Settings):
@@ -101,6 +105,8 @@ def test_an_empty_variable_means_the_default(text):
         ("MINTAKA_SCHEDULER_MAX_SCHEDULED_TIME", "100 days", "a number of seconds"),
         ("MINTAKA_MAX_BODY_BYTES", "16MB", "a whole number"),
         ("MINTAKA_LOG_FORMAT", "xml", "one of text, json"),
+        ("MINTAKA_ENCRYPTION_KEYS", "A" * 43, "generate-key"),
+        ("MINTAKA_ENCRYPTION_KEYS", f"{KEY},secret", "generate-key"),
         ("MINTAKA_LOG_LEVEL", "loud", "one of debug, info, warning, error"),
     ],
 )
@@ -137,3 +143,21 @@ def test_the_table_of_settings_has_a_row_for_each_with_its_default_and_what_it_i
 
 def test_every_default_in_the_table_can_be_set_as_it_is_written():
     assert Settings.from_environ({variable: default for variable, default, _help in settings_table()}) == Settings()
+
+
+def test_a_secret_shows_neither_in_the_settings_nor_in_what_is_said_of_a_wrong_one():
+    settings = read(MINTAKA_ENCRYPTION_KEYS=f"{KEY},{OTHER_KEY}")
+    assert settings.encryption_keys == (KEY, OTHER_KEY)
+    assert KEY not in repr(settings)
+    assert settings.in_force()["MINTAKA_ENCRYPTION_KEYS"] == ["***", "***"]
+    with pytest.raises(InvalidSetting) as refused:
+        read(MINTAKA_ENCRYPTION_KEYS=f"{KEY}{OTHER_KEY}")
+    assert KEY not in str(refused.value)
+
+
+def test_a_child_process_gets_none_of_another_programs_variables(monkeypatch):
+    monkeypatch.setenv("OTHER_PROFILE", "x")
+    monkeypatch.setenv("ANOTHER", "y")
+    environ = environ_for("OTHER", OTHER_URL="z")
+    assert environ["ANOTHER"] == "y"
+    assert {name: value for name, value in environ.items() if name.startswith("OTHER_")} == {"OTHER_URL": "z"}

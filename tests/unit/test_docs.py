@@ -26,6 +26,7 @@ DOCS = ROOT / "docs"
 
 TABLE = re.compile(r"^\.\. csv-table::(?P<title>.*)\n(?:   :\w+:.*\n)*\n(?P<rows>(?:   .*\n)+)", re.MULTILINE)
 SCHEDULE = re.compile(r"^\.\. code-block:: json\n\n   (?P<document>\{.*\})\n\n(?=\.\. csv-table::)", re.MULTILINE)
+SECTION = re.compile(r"^([a-z]+(?: [a-z-]+)*)\n[-~]+\n(.*?)(?=^[a-z][a-z -]*\n[-~]+\n|\Z)", re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^   \$ (?P<command>flask .*)\n(?P<output>(?:   .*\n)+)", re.MULTILINE)
 
 # Commands that are not Mintaka's: those of Flask and of flask-smorest
@@ -124,7 +125,7 @@ def test_every_order_of_a_list_is_listed_the_default_first():
 
 
 def test_every_command_is_described_with_all_its_options(application):
-    sections = dict(re.findall(r"^([a-z]+(?: [a-z]+)*)\n[-~]+\n(.*?)(?=^[a-z ]+\n[-~]+\n|\Z)", page("cli"), re.MULTILINE | re.DOTALL))
+    sections = dict(SECTION.findall(page("cli")))
     ours = {
         " ".join(words): {option for param in command.params for option in (*param.opts, *param.secondary_opts) if option.startswith("--")}
         for words, command in commands(application.cli)

@@ -6,7 +6,7 @@
   const ZEROS = "00000000-0000-0000-0000-000000000000";
   // Deleting one takes those behind it along
   const CHAIN = ["flow", "deployment", "flow_run", "task_run"];
-  const KINDS = [...CHAIN, "saved_search"];
+  const KINDS = [...CHAIN, "saved_search", "block_type", "block_schema", "block_document"];
   const ZEROS_IN_BODY = new RegExp(`("(${KINDS.join("|")})_id"\\s*:\\s*(?:\\{\\s*"any_"\\s*:\\s*\\[\\s*)?")${ZEROS}"`, "g");
   const STORE = "mintaka.made";
 
