@@ -15,12 +15,15 @@ from app.config import Settings
 from app.db.session import Database
 from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
+from app.repositories.logs import Logs
 from app.repositories.task_runs import TaskRuns
+from app.services.history import run_history
 from tests.databases import temporary_database
 
 NOW = datetime(2022, 6, 1, tzinfo=UTC)
 DEPLOYMENTS, OWNERS, RUNS = 3000, 60, 6000
 DEPLOYMENT = UUID(int=7)
+OWNER = UUID(int=9)
 
 # A tenth of the deployments are due at some time, one in a hundred of the runs is still to start. {id} makes an id of a number n
 FILL = """
@@ -35,6 +38,8 @@ SELECT {id_n}, {now}, {now}, 'run ' || n, {id_0}, {id_owner}, CASE WHEN n % 100 
 FROM {numbers_runs};
 INSERT INTO task_run (id, created, updated, name, flow_run_id, task_key, dynamic_key, state_type, state_name, expected_start_time)
 SELECT {id_n}, {now}, {now}, 'task ' || n, {id_n}, 'task', '0', 'COMPLETED', 'Completed', {time_n} FROM {numbers_runs};
+INSERT INTO log (id, created, name, level, flow_run_id, message, timestamp)
+SELECT {id_n}, {now}, 'name', 20, {id_owner}, 'message', {time_n} FROM {numbers_runs};
 ANALYZE
 """
 POSTGRES = {
@@ -143,6 +148,23 @@ def test_what_is_asked_again_and_again_is_read_from_its_index_in_order(request, 
     found = plan(request.getfixturevalue(where), work)
     assert index in found
     assert not sorts(found), found
+
+
+@pytest.mark.parametrize("where", ["on_sqlite", "on_postgres"])
+@pytest.mark.parametrize("runs", [FlowRuns, TaskRuns])
+def test_a_history_reads_the_runs_of_its_time_from_their_index(request, where, runs):
+    def read(session):
+        run_history(runs(session, clock), {}, datetime(2022, 2, 1, tzinfo=UTC), datetime(2022, 2, 8, tzinfo=UTC), 3600)
+
+    assert f"ix_{runs.table.name}_expected_start_time_id" in plan(request.getfixturevalue(where), read)
+
+
+@pytest.mark.parametrize("where", ["on_sqlite", "on_postgres"])
+def test_the_logs_of_a_run_are_read_from_their_index(request, where):
+    found = plan(request.getfixturevalue(where), listing(Logs, {"logs": {"flow_run_id": {"any_": [OWNER]}}}, limit=10))
+    assert "ix_log_flow_run_id_timestamp" in found
+    # those of one timestamp are still to be put in order, and no others
+    assert not re.search("->  Sort |TEMP B-TREE FOR ORDER BY", found), found
 
 
 def listing(repository, filters, sort=None, limit=200):
