@@ -22,7 +22,7 @@ def test_answers_equal_the_references_where_the_readme_names_no_difference(gunic
     ours = gunicorn_server(sqlite_url, admin_database_routes=True).api
     with reference.server(tmp_path) as theirs:
         complaints = [line for conversation in CONVERSATIONS.values() for line in complaints_about(conversation, ours, theirs)]
-        unsaid = set(operations(theirs)) - {operation for step in STEPS for operation in operations(theirs) if is_about(step, operation)}
+        unsaid = [operation for operation in operations(theirs) if not any(is_about(step, operation) for step in STEPS)]
     assert not complaints, "\n".join(complaints)
     assert not unsaid, "routes of the reference that no conversation asks for"
 
