@@ -1,0 +1,50 @@
+"""The reference's own client registers its blocks, keeps secrets in them, and deploys to the default storage."""
+
+import json
+import subprocess
+import sys
+
+from tests.conftest import ENCRYPTION_KEY
+from tests.e2e import reference
+from tests.e2e.real_client import FILES, RealClient
+from tests.serving import PATIENCE, ROOT, environment
+
+
+def register(api):
+    """What `flask blocks register` prints."""
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "blocks", "register"]
+    arguments = ["--python", reference.python(), "--url", api, "--output", "json"]
+    ran = subprocess.run([*command, *arguments], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return json.loads(ran.stdout)
+
+
+def test_the_real_client_registers_saves_loads_and_deploys_to_the_default_storage(database_url, gunicorn_server, tmp_path):
+    reference.require()
+    server = gunicorn_server(database_url, workers=1, encryption_keys=(ENCRYPTION_KEY,))
+    registered = register(server.api)
+    assert {"Local Storage", "S3 Storage", "Temporary Local Storage"} <= {one["block_type"] for one in registered}
+    assert {(one["type"], one["schema"]) for one in registered} == {("new", "new")}
+    again = register(server.api)
+    assert again == [one | {"type": "known", "schema": "known"} for one in registered]
+
+    client, storage = RealClient(server.api, tmp_path), tmp_path / "storage"
+    ran = subprocess.run(
+        [reference.python(), str(FILES / "blocks.py"), str(storage)],
+        env=client.environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout.splitlines()[-1])
+    assert found == {"secret": "hunter2", "path": str(storage), "default": "local", "read": "stored"}
+    assert "hunter2" not in server.log.read_text()
+
+    listed = client.prefect("storage", "ls")
+    assert "local" in listed
+    assert "secretive" in listed
+    stored = len(list(storage.iterdir()))
+    assert "Created 2 deployments!" in client.prefect("deployment", "create", "deployments.py", ETL_FOLDER=str(tmp_path), ETL_SECONDS="4")
+    assert len(list(storage.iterdir())) > stored
+    assert "Cleared default storage" in client.prefect("storage", "reset-default")
