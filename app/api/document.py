@@ -72,6 +72,7 @@ def path_parameters(rule, thing):
         "name": f"The name of the {thing}.",
         "flow_name": "The name of the flow.",
         "deployment_name": "The name of the deployment.",
+        "tag": "The tag that is limited.",
         "block_type_name": "The name of the block type.",
         "block_document_name": "The name of the block.",
         "checksum": "The checksum of the block schema.",

@@ -63,6 +63,20 @@ class BodyParser(FlaskParser):
         raise marshmallow.ValidationError(error.messages.get("json", error.messages)) from None
 
 
+def query_id(name):
+    """The UUID that the query string must hold under `name`."""
+    text = request.args.get(name)
+    error = UnprocessableEntity()
+    if text is None:
+        error.items = [item(("query", name), "This field is required.", "missing")]
+        raise error
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        error.items = [item(("query", name), "Not a UUID.", "invalid")]
+        raise error from None
+
+
 def prefers(preference):
     """Whether the request's Prefer header (RFC 7240) holds `preference`, such as `return=representation`."""
     asked = (one.partition(";")[0] for one in request.headers.get("Prefer", "").split(","))

@@ -8,6 +8,7 @@ PATH = {
     "name": "etl",
     "flow_name": "etl",
     "deployment_name": "nightly",
+    "tag": "warehouse",
     "block_type_name": "Shared Folder",
     "block_document_name": "flows",
     "checksum": "sha256:f75167b1d81f5795942f438fe42965b3527a187c21cf149b71ef3a450e8a1aa8",

@@ -6,8 +6,9 @@
   const ZEROS = "00000000-0000-0000-0000-000000000000";
   // Deleting one takes those behind it along
   const CHAIN = ["flow", "deployment", "flow_run", "task_run"];
-  const KINDS = [...CHAIN, "saved_search", "block_type", "block_schema", "block_document"];
+  const KINDS = [...CHAIN, "flow_run_state", "task_run_state", "concurrency_limit", "saved_search", "work_queue", "lease", "block_type", "block_schema", "block_document"];
   const ZEROS_IN_BODY = new RegExp(`("(${KINDS.join("|")})_id"\\s*:\\s*(?:\\{\\s*"any_"\\s*:\\s*\\[\\s*)?")${ZEROS}"`, "g");
+  const ZEROS_IN_QUERY = new RegExp(`([?&](${KINDS.join("|")})_id=)${ZEROS}`, "g");
   const STORE = "mintaka.made";
 
   // {kind: id}; it lasts as long as the tab, and a page that is loaded again knows it
@@ -19,6 +20,7 @@
 
   function fillIn(request) {
     const kind = kindOf(request.url);
+    request.url = request.url.replace(ZEROS_IN_QUERY, (found, before, kind) => (kind in made ? before + made[kind] : found));
     if (kind in made) {
       request.url = request.url.replace(ZEROS, made[kind]);
     }
@@ -30,7 +32,15 @@
 
   function learn(path, method, response) {
     const kind = path.endsWith("/create_flow_run") ? "flow_run" : kindOf(path);
-    if (method === "delete" && response.status === 204 && response.url.endsWith(`/${made[kind]}`)) {
+    const [claim] = path.endsWith("/claim_runs") && response.status === 200 ? response.body : [];
+    if (claim) {
+      made.lease = claim.lease_id;
+      made.flow_run = claim.flow_run.id;
+    }
+    if (path.endsWith("/set_state") && response.body?.state) {
+      made[`${kind}_state`] = response.body.state.id;
+    }
+    if (method === "delete" && [200, 204].includes(response.status) && response.url.endsWith(`/${made[kind]}`)) {
       (CHAIN.includes(kind) ? CHAIN.slice(CHAIN.indexOf(kind)) : [kind]).forEach((gone) => delete made[gone]);
     } else if (["post", "put"].includes(method) && [200, 201].includes(response.status) && response.body?.id) {
       made[kind] = response.body.id;
