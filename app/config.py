@@ -79,7 +79,11 @@ class Settings:
     """Everything that can be set. A field `scheduler_max_runs` is read from `MINTAKA_SCHEDULER_MAX_RUNS`."""
 
     database_url: str = _setting("", str, "Where the data lives: a SQLite or PostgreSQL URL. Empty means `instance/mintaka.db`.")
-    database_pool_size: int = _setting(0, _whole(0, 1000), "Connections kept per process. 0 means one per gunicorn thread, plus one.")
+    database_pool_size: int = _setting(
+        0,
+        _whole(0, 1000),
+        "Connections kept per process in each of its two pools (reads and writes). 0 means one per gunicorn thread, plus one.",
+    )
     database_statement_timeout: float = _setting(30.0, _seconds(), "Seconds after which PostgreSQL ends a statement. 0 means never.")
     database_lock_timeout: float = _setting(10.0, _seconds(), "Seconds to wait for a row lock (PostgreSQL) or the write lock (SQLite).")
     database_idle_timeout: float = _setting(60.0, _seconds(), "Seconds after which PostgreSQL ends an idle transaction. 0 means never.")
@@ -89,6 +93,12 @@ class Settings:
     scheduler_loop_seconds: float = _setting(60.0, _seconds(0.1), "Seconds from the start of one scheduler pass to the next.")
     scheduler_batch_size: int = _setting(20, _whole(1, 1000), "Deployments claimed in one scheduler transaction.")
     scheduler_retry_seconds: float = _setting(60.0, _seconds(1), "Wait after a schedule's first failure; doubled each time, up to a day.")
+
+    lease_seconds: int = _setting(60, _whole(1, 86_400), "Seconds a worker holds a claimed run for, unless it asks for others.")
+    late_runs_after_seconds: float = _setting(
+        5.0, _seconds(), "Seconds after its start time at which a run that has not been started is late."
+    )
+    late_runs_loop_seconds: float = _setting(5.0, _seconds(0.1), "Seconds from one look for late runs and expired leases to the next.")
 
     max_body_bytes: int = _setting(16 * 1024 * 1024, _whole(1024), "Largest request body, in bytes; above it the answer is 413.")
     max_json_depth: int = _setting(64, _whole(4, 500), "Deepest nesting of a JSON body.")

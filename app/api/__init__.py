@@ -5,6 +5,7 @@ from app.api import (
     block_documents,
     block_schemas,
     block_types,
+    concurrency_limits,
     deployments,
     docs,
     flow_runs,
@@ -13,8 +14,10 @@ from app.api import (
     problems,
     requests,
     root,
+    run_states,
     saved_searches,
     task_runs,
+    work_queues,
 )
 from app.api.document import Api
 from app.api.logging import log_requests
@@ -25,6 +28,10 @@ BLUEPRINTS = (
     deployments.blueprint,
     flow_runs.blueprint,
     task_runs.blueprint,
+    run_states.flow_run_states,
+    run_states.task_run_states,
+    concurrency_limits.blueprint,
+    work_queues.blueprint,
     logs.blueprint,
     saved_searches.blueprint,
     block_types.blueprint,

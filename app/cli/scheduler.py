@@ -1,29 +1,37 @@
-"""`flask scheduler`: the process that keeps runs made ahead of time."""
+"""`flask scheduler`: the process that keeps runs made ahead of time, marks late ones and takes back those whose workers are gone."""
 
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
+from threading import Thread
 
 import click
 
 from app.cli.group import Noun, mintaka, require_current
 from app.cli.output import Progress, output_option, print_json
 from app.cli.signals import stop_signals
+from app.services.late_runs import LateRunMarker
+from app.services.leases import LeaseExpiry
+from app.services.passes import repeat
 from app.services.scheduler import Scheduler
 
 scheduler = Noun("scheduler", help="Make the runs of active schedules.")
 
 
 @scheduler.command()
-@click.option("--once", is_flag=True, help="Make one pass, print what it did, and end.")
+@click.option("--once", is_flag=True, help="Make one pass of each kind, print what they did, and end.")
 @click.option("--all", "all_active", is_flag=True, help="Look at every active deployment on the (first) pass, due or not.")
 @output_option
 def run(once, all_active, output):
     """Keep the runs of active schedules made ahead of time, until stopped.
 
-    One pass every MINTAKA_SCHEDULER_LOOP_SECONDS. On PostgreSQL any number of schedulers may run at once. SIGINT (Ctrl-C) and SIGTERM end
-    it with exit code 0, after the batch it is at. A deployment whose schedule fails delays no other, and is no failure of the pass.
+    One pass every MINTAKA_SCHEDULER_LOOP_SECONDS. Beside it, every MINTAKA_LATE_RUNS_LOOP_SECONDS, runs that nobody has started in time are
+    marked late, and claimed runs whose lease has run out go back to be claimed again. On PostgreSQL any number of schedulers may run at
+    once. SIGINT (Ctrl-C) and SIGTERM end it with exit code 0, after the batches it is at. A deployment whose schedule fails delays no
+    other, and is no failure of the pass.
 
-    --once prints how many runs it made for how many deployments, and in how long. --all serves after the settings that say how far ahead
-    runs are made were changed.
+    --once prints how many runs it made for how many deployments, and in how long, and the same of late runs and expired leases. --all
+    serves after the settings that say how far ahead runs are made were changed.
 
     \b
     Examples:
@@ -35,25 +43,47 @@ def run(once, all_active, output):
         raise click.UsageError("--output json needs --once; what a scheduler logs becomes JSON with MINTAKA_LOG_FORMAT=json.")
     require_current()
     parts = mintaka()
-    worker = Scheduler(parts.database, parts.clock, parts.policy, parts.settings.scheduler_batch_size)
+    settings = parts.settings
+    worker = Scheduler(parts.database, parts.clock, parts.policy, settings.scheduler_batch_size)
+    beside = [LeaseExpiry(parts.database, parts.clock), LateRunMarker(parts.database, parts.clock, settings.late_runs_after_seconds)]
     with stop_signals() as stop:
         if once:
-            _run_once(worker, all_active, stop, output)
+            _run_once(worker, beside, all_active, stop, output)
         else:
-            worker.run(parts.settings.scheduler_loop_seconds, stop.wait, all_active)
+            with _repeated(beside, settings.late_runs_loop_seconds, stop):
+                worker.run(settings.scheduler_loop_seconds, stop.wait, all_active)
 
 
-def _run_once(worker, all_active, stop, output):
+@contextmanager
+def _repeated(passes, loop_seconds, stop):
+    """Make each of `passes` again and again, in a thread of its own, until the block ends."""
+    threads = [
+        Thread(target=repeat, args=(partial(each.run_once, lambda: stop.asked), loop_seconds, stop.wait, each.name), name=each.name)
+        for each in passes
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.ask()
+        for thread in threads:
+            thread.join()
+
+
+def _run_once(worker, beside, all_active, stop, output):
     progress = Progress()
     try:
-        report = worker.run_once(all_active, should_stop=lambda: stop.wait(0), progress=progress.tell)
+        report = worker.run_once(all_active, should_stop=lambda: stop.asked, progress=progress.tell)
     finally:
         progress.done()
+    others = {each.name: each.run_once(lambda: stop.asked) for each in beside}
     if output == "json":
-        print_json(asdict(report))
+        print_json(asdict(report) | {name.replace(" ", "_"): other.numbers() for name, other in others.items()})
     else:
-        click.echo(str(report))
+        for each in (report, *others.values()):
+            click.echo(str(each))
     if report.failures:
         click.echo(f"{report.failures} of the schedules failed; `flask deployments inspect` shows the reason of each.", err=True)
-    if stop.wait(0):
+    if stop.asked:
         click.echo("Stopped by a signal: the pass may be incomplete.", err=True)

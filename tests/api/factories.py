@@ -1,5 +1,6 @@
 """Things to test with, made through the API. A function returns the document that was answered; keywords go into the body as they are."""
 
+from datetime import timedelta
 from itertools import count
 
 _numbers = count(1)
@@ -26,6 +27,19 @@ def make_task_run(client, **fields):
     """A task run, PENDING, of a flow run of its own unless `flow_run_id` is given."""
     fields["flow_run_id"] = fields.get("flow_run_id") or make_flow_run(client)["id"]
     return _make(client, "/task_runs/", {"task_key": "task", "dynamic_key": str(next(_numbers))} | fields)
+
+
+def make_work_queue(client, **fields):
+    """A work queue of the runs of all deployments, unless `filter` says otherwise."""
+    return _make(client, "/work_queues/", {"name": f"work-queue-{next(_numbers)}"} | fields)
+
+
+def make_due_runs(client, number, *, due=None, **fields):
+    """As many SCHEDULED runs of one deployment, which `fields` describe; the n-th is to start n minutes after `due`, or all of them now."""
+    deployment = make_deployment(client, **fields)
+    times = [{} if due is None else {"state_details": {"scheduled_time": (due + timedelta(minutes=n)).isoformat()}} for n in range(number)]
+    path = f"/deployments/{deployment['id']}/create_flow_run"
+    return [_make(client, path, {"state": {"type": "SCHEDULED"} | time}) for time in times]
 
 
 def make_block_type(client, **fields):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,7 +19,7 @@ from app.cli.signals import stop_signals
 from app.config import Settings
 from app.db.models import Deployment
 from tests.api.asking import runs_of, starts
-from tests.api.factories import make_deployment
+from tests.api.factories import make_deployment, make_due_runs, make_work_queue
 from tests.cli.results import documents, done
 from tests.conftest import ApiClient
 from tests.serving import PATIENCE, ROOT, environment, running_scheduler, wait_until
@@ -57,11 +58,12 @@ def test_a_scheduler_that_waits_for_its_next_pass_stops_at_once(sqlite_url, tmp_
         assert process.wait(PATIENCE) == 0
 
 
-def test_once_prints_one_line_when_piped(database_url):
+def test_once_prints_one_line_a_pass_when_piped(database_url):
     command = [*COMMAND, "--once"]
     ended = subprocess.run(command, cwd=ROOT, env=environment(database_url=database_url, log_level="error"), capture_output=True, text=True)
     assert ended.returncode == 0
-    assert re.fullmatch(r"0 runs for 0 deployments in \d+\.\d{3} s\n", ended.stdout)
+    counted = ("0 runs for 0 deployments", "0 leases expired", "0 runs marked late")
+    assert re.sub(r"\d+\.\d{3} s", "no time", ended.stdout) == "".join(f"{what} in no time\n" for what in counted)
     assert ended.stderr == ""
 
 
@@ -73,6 +75,31 @@ def test_once_makes_the_runs_that_are_due(run, client, clock):
     assert {name: report[name] for name in ("deployments", "runs", "failures")} == {"deployments": 1, "runs": 50, "failures": 0}
     assert len(runs_of(client, deployment)) == 150
     assert done(run("scheduler", "run", "--once")).startswith("0 runs for 0 deployments in ")
+
+
+def test_once_marks_late_runs_and_ends_leases_that_have_run_out(run, client, clock):
+    clock.stop_at(LONG_AGO)
+    runs = make_due_runs(client, 3)
+    queue = make_work_queue(client)
+    client.post(f"/work_queues/{queue['id']}/claim_runs", json={"limit": 1})
+    clock.advance(minutes=2)
+    report = documents(run("scheduler", "run", "--once", "--output", "json"))
+    assert (report["expired_leases"]["number"], report["late_runs"]["number"]) == (1, 2)
+    names = [client.get(f"/flow_runs/{one['id']}").json["state_name"] for one in runs]
+    assert names == ["Scheduled", "Late", "Late"]
+
+
+def test_a_running_scheduler_marks_late_runs_while_it_waits_for_its_next_pass(client, clock, database_url, tmp_path):
+    clock.stop_at(LONG_AGO)
+    log = tmp_path / "log"
+    with running_scheduler(database_url, log, scheduler_loop_seconds=86_400, late_runs_loop_seconds=0.1) as process:
+        wait_until(lambda: process.poll() is not None or passes(log), "the scheduler has made a pass")
+        (late,) = make_due_runs(client, 1)
+        name = lambda: client.get(f"/flow_runs/{late['id']}").json["state_name"]  # noqa: E731
+        wait_until(lambda: process.poll() is not None or name() == "Late", "the run is late")
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    assert "1 runs marked late in" in log.read_text()
 
 
 def test_all_looks_at_deployments_that_are_not_due(run, client, clock, app):
@@ -106,7 +133,7 @@ def test_a_pass_with_failures_is_done_and_says_so(run, client, clock, app):
     with app.extensions["mintaka"].database.transaction() as session:
         session.execute(update(Deployment).values(schedule={"cron": "nonsense"}, top_up_due=past))
     result = run("scheduler", "run", "--once")
-    assert re.fullmatch(r"0 runs for 1 deployments in \d+\.\d{3} s, 1 failed\n", done(result))
+    assert re.match(r"0 runs for 1 deployments in \d+\.\d{3} s, 1 failed\n", done(result))
     assert result.stderr.splitlines()[-1] == "1 of the schedules failed; `flask deployments inspect` shows the reason of each."
 
 
@@ -130,6 +157,13 @@ def test_the_handlers_are_put_back_when_nobody_asked_for_the_end(handlers):
     with stop_signals():
         assert signal.getsignal(signal.SIGTERM) is not handlers[signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) is handlers[signal.SIGTERM]
+
+
+def test_a_signal_wakes_all_threads_that_wait(handlers):
+    with stop_signals() as stop, ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(stop.wait, PATIENCE) for _ in range(3)]
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert [one.result() for one in waiting] == [True] * 3
 
 
 def test_a_signal_wakes_whoever_waits_and_a_second_one_cannot_kill_what_is_ending(handlers):

@@ -13,17 +13,22 @@ from sqlalchemy import event, text
 
 from app.config import Settings
 from app.db.session import Database
+from app.domain.states import new_state
 from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
+from app.repositories.late_runs import LateRuns
+from app.repositories.leases import Leases
 from app.repositories.logs import Logs
 from app.repositories.task_runs import TaskRuns
 from app.services.history import run_history
+from app.services.work_queues import WorkQueueService
 from tests.databases import temporary_database
 
 NOW = datetime(2022, 6, 1, tzinfo=UTC)
 DEPLOYMENTS, OWNERS, RUNS = 3000, 60, 6000
-DEPLOYMENT = UUID(int=7)
+DEPLOYMENT, QUEUE = UUID(int=7), UUID(int=0)
 OWNER = UUID(int=9)
+DUE = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}, "next_scheduled_start_time": {"before_": NOW}}}
 
 # A tenth of the deployments are due at some time, one in a hundred of the runs is still to start. {id} makes an id of a number n
 FILL = """
@@ -33,11 +38,14 @@ SELECT {id_n}, {now}, {now}, 'deployment ' || n, {id_0}, '{{}}', CASE WHEN n % 1
 FROM {numbers_deployments};
 INSERT INTO flow_run (id, created, updated, name, flow_id, deployment_id, state_type, state_name,
                       expected_start_time, next_scheduled_start_time, start_time, tags)
-SELECT {id_n}, {now}, {now}, 'run ' || n, {id_0}, {id_owner}, CASE WHEN n % 100 = 0 THEN 'SCHEDULED' ELSE 'COMPLETED' END, 'x',
+SELECT {id_n}, {now}, {now}, 'run ' || n, {id_0}, {id_owner},
+       CASE WHEN n % 100 = 0 THEN 'SCHEDULED' ELSE 'COMPLETED' END, CASE WHEN n % 100 = 0 THEN 'Scheduled' ELSE 'x' END,
        {time_n}, CASE WHEN n % 100 = 0 THEN {time_n} END, CASE WHEN n % 100 > 0 THEN {time_n} END, {tags_n}
 FROM {numbers_runs};
 INSERT INTO task_run (id, created, updated, name, flow_run_id, task_key, dynamic_key, state_type, state_name, expected_start_time)
 SELECT {id_n}, {now}, {now}, 'task ' || n, {id_n}, 'task', '0', 'COMPLETED', 'Completed', {time_n} FROM {numbers_runs};
+INSERT INTO lease (id, created, flow_run_id, expires_at) SELECT {id_n}, {now}, {id_n}, {time_n} FROM {numbers_runs};
+INSERT INTO work_queue (id, created, updated, name, description) VALUES ({id_0}, {now}, {now}, 'queue', '');
 INSERT INTO log (id, created, name, level, flow_run_id, message, timestamp)
 SELECT {id_n}, {now}, 'name', 20, {id_owner}, 'message', {time_n} FROM {numbers_runs};
 ANALYZE
@@ -93,7 +101,7 @@ def on_sqlite(sqlite_template, tmp_path_factory):
 
 
 def plan(database, work):
-    """The plan of the first statement that `work(session)` sends, as text."""
+    """The plan of the first statement on many rows that `work(session)` sends, as text. Nothing that it does is kept."""
     sent = []
     engine = database.engine()
 
@@ -104,9 +112,10 @@ def plan(database, work):
     try:
         with database.transaction() as session:
             work(session)
+            session.rollback()
     finally:
         event.remove(engine, "before_cursor_execute", remember)
-    statement, parameters = next(pair for pair in sent if pair[0].lstrip().startswith("SELECT"))
+    statement, parameters = next(pair for pair in sent if pair[0].startswith(("SELECT", "WITH")) and "FROM work_queue" not in pair[0])
     explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
     with engine.connect() as connection:
         return "\n".join(str(row[-1]) for row in connection.exec_driver_sql(f"{explain} {statement}", parameters))
@@ -126,8 +135,24 @@ def claim(session):
 
 
 def poll(session):
-    due = {"state": {"type": {"any_": ["SCHEDULED"]}}, "next_scheduled_start_time": {"before_": NOW}}
-    FlowRuns(session, clock).find({"flow_runs": due}, limit=100, sort="NEXT_SCHEDULED_START_TIME_ASC")
+    FlowRuns(session, clock).find(DUE, limit=100, sort="NEXT_SCHEDULED_START_TIME_ASC")
+
+
+def look(session):
+    WorkQueueService(session, clock).runs(QUEUE, 10)
+
+
+def claim_runs(session):
+    Leases(session, clock).claim(DUE, 10, new_state("PENDING", NOW), expires_at=NOW, work_queue_id=QUEUE, worker=None)
+
+
+def mark_late(session):
+    LateRuns(session, clock).lock_overdue(NOW, 400)
+
+
+def end_leases(session):
+    # few have run out: most workers are alive
+    Leases(session, clock).lock_expired(datetime(2022, 1, 2, tzinfo=UTC), 50)
 
 
 def runs_of_a_deployment(session):
@@ -141,6 +166,9 @@ def runs_of_a_deployment(session):
     [
         (claim, "ix_deployment_top_up_due"),
         (poll, "ix_flow_run_due"),
+        (look, "ix_flow_run_due"),
+        (mark_late, "ix_flow_run_due"),
+        (end_leases, "ix_lease_expires_at"),
         (runs_of_a_deployment, "ix_flow_run_deployment_id_expected_start_time_id"),
     ],
 )
@@ -148,6 +176,14 @@ def test_what_is_asked_again_and_again_is_read_from_its_index_in_order(request, 
     found = plan(request.getfixturevalue(where), work)
     assert index in found
     assert not sorts(found), found
+
+
+def test_a_claim_reads_runs_from_their_index_in_order_and_locks_no_more_than_it_takes(on_sqlite, on_postgres):
+    found = plan(on_sqlite, claim_runs)
+    assert "ix_flow_run_due" in found
+    assert not sorts(found), found
+    # the runs that were claimed are few, and sorted for the answer
+    assert re.search(r"Limit .*\n *->  LockRows .*\n *->  Index Scan using ix_flow_run_due", plan(on_postgres, claim_runs))
 
 
 @pytest.mark.parametrize("where", ["on_sqlite", "on_postgres"])

@@ -1,0 +1,95 @@
+"""What agents and workers get from a work queue: a look at the runs that are due, or runs of their own."""
+
+from datetime import timedelta
+from operator import itemgetter
+from uuid import UUID
+
+from app.domain.states import StateType, new_state
+from app.errors import Conflict
+from app.repositories.flow_runs import FlowRuns
+from app.repositories.leases import HELD, Leases
+from app.repositories.work_queues import WorkQueues
+from app.services.orchestration import Orchestration
+
+
+class WorkQueueService:
+    """Work queues and the flow runs in them."""
+
+    def __init__(self, session, clock):
+        self.clock = clock
+        self.queues = WorkQueues(session, clock)
+        self.flow_runs = FlowRuns(session, clock)
+        self.leases = Leases(session, clock)
+        self.orchestration = Orchestration(session, clock)
+
+    def runs(self, id, limit, scheduled_before=None, agent_id=None):
+        """Documents of up to `limit` runs of queue `id` that are due, longest due first; `agent_id` is noted as having asked.
+
+        Raises NotFound.
+        """
+        if agent_id is not None:
+            self.queues.record_poll(id, agent_id)
+        queue = self.queues.row(id)
+        limit = self._room(queue, limit)
+        if not limit:
+            return []
+        return self.flow_runs.find(self._due(queue, scheduled_before), limit, sort="NEXT_SCHEDULED_START_TIME_ASC")
+
+    def claim(self, id, limit, lease_seconds, scheduled_before=None, worker=None):
+        """Take up to `limit` runs of queue `id` that are due to PENDING, each under a lease of its own for `lease_seconds`.
+
+        Returns mappings of `lease_id`, `lease_expires_at` and `flow_run`, longest due first. Raises NotFound.
+        """
+        queue = self.queues.row(id)
+        if queue.concurrency_limit is not None and not queue.is_paused:
+            # whoever claims from a limited queue counts after those before have committed
+            queue = self.queues.row(id, lock=True)
+        limit = self._room(queue, limit)
+        if not limit:
+            return []
+        now = self.clock()
+        expires_at = now + timedelta(seconds=lease_seconds)
+        by = f"by {worker} " if worker else ""
+        state = new_state(StateType.PENDING, now, message=f"Claimed {by}from the work queue {queue.name}")
+        due = self._due(queue, scheduled_before)
+        claimed = self.leases.claim(due, limit, state, expires_at=expires_at, work_queue_id=id, worker=worker)
+        subflows = [run for _, run in claimed if run["parent_task_run_id"]]
+        for run in sorted(subflows, key=itemgetter("parent_task_run_id")):
+            self.orchestration.tell_parent(run["id"], run["parent_task_run_id"], state)
+        return [{"lease_id": lease_id, "lease_expires_at": expires_at, "flow_run": run} for lease_id, run in claimed]
+
+    def heartbeat(self, flow_run_id, lease_id, lease_seconds):
+        """Let a lease last for `lease_seconds` from now. Returns when it runs out.
+
+        Raises NotFound for an unknown run, Conflict for a lease that does not hold it (any more).
+        """
+        expires_at = self.clock() + timedelta(seconds=lease_seconds)
+        if not self.leases.renew(lease_id, flow_run_id, expires_at):
+            self.leases.require(flow_run_id)
+            raise Conflict("This lease does not hold the flow run: it has run out, the run has ended, or another worker has it.")
+        return expires_at
+
+    def _room(self, queue, limit):
+        """How many of `limit` runs the queue may hand out."""
+        if queue.is_paused:
+            return 0
+        if queue.concurrency_limit is None:
+            return limit
+        executing = self.flow_runs.count(_filter(queue, state={"type": {"any_": HELD}}))
+        return max(0, min(limit, queue.concurrency_limit - executing))
+
+    def _due(self, queue, scheduled_before):
+        before = scheduled_before or self.clock()
+        return _filter(queue, state={"type": {"any_": [StateType.SCHEDULED]}}, next_scheduled_start_time={"before_": before})
+
+
+def _filter(queue, **criteria):
+    """The runs of a queue as `app.repositories.filtering` asks for them: of those that have a deployment, what the queue's filter says."""
+    asked = queue.filter
+    deployments = asked.get("deployment_ids")
+    own = {
+        "tags": {"all_": asked.get("tags")},
+        "deployment_id": {"any_": None if deployments is None else [UUID(id) for id in deployments], "is_null_": False},
+        "flow_runner_type": {"any_": asked.get("flow_runner_types")},
+    }
+    return {"flow_runs": own | criteria}

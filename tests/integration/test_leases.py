@@ -1,0 +1,262 @@
+"""`app.services.leases`: what happens to the runs of workers that are heard of no more."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import delete, select
+
+from app.config import Settings
+from app.db.models import FlowRunState, Lease
+from app.db.session import Database
+from app.domain.states import new_state
+from app.errors import Conflict
+from app.services.leases import LeaseExpiry
+from app.services.orchestration import Orchestration
+from app.services.work_queues import WorkQueueService
+from tests.api.asking import ok, problem
+from tests.api.factories import make_due_runs, make_flow_run, make_task_run, make_work_queue
+
+NOON = datetime(2022, 6, 1, 12, tzinfo=UTC)
+LEASE, STATE = Lease.__table__, FlowRunState.__table__
+
+
+@pytest.fixture(autouse=True)
+def stopped(clock):
+    """Nothing here goes by the real time."""
+    clock.stop_at(NOON)
+
+
+@pytest.fixture
+def expiry(database, clock):
+    """expiry(batch_size=...) on the database that `client` talks to, with connections of its own."""
+    return lambda **options: LeaseExpiry(database, clock, **options)
+
+
+@pytest.fixture
+def claimed(client):
+    """claimed(number, **asked): as many runs, claimed for a minute; returns the claims."""
+
+    def claim(number, **asked):
+        make_due_runs(client, number, due=NOON - timedelta(days=1))
+        queue = make_work_queue(client)
+        return ok(client.post(f"/work_queues/{queue['id']}/claim_runs", json={"limit": number, "lease_seconds": 60} | asked))
+
+    return claim
+
+
+def leases(database):
+    with database.transaction(read_only=True) as session:
+        return {str(row.flow_run_id): str(row.id) for row in session.execute(select(LEASE))}
+
+
+def set_state(client, claim, type, *statuses):
+    body = {"state": {"type": type}, "lease_id": claim["lease_id"]}
+    return ok(client.post(f"/flow_runs/{claim['flow_run']['id']}/set_state", json=body), *(statuses or (200, 201)))
+
+
+def read(client, claim):
+    return ok(client.get(f"/flow_runs/{claim['flow_run']['id']}"))
+
+
+def beat(client, claim):
+    return client.post(f"/flow_runs/{claim['flow_run']['id']}/heartbeat", json={"lease_id": claim["lease_id"]})
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["PENDING", "RUNNING"])
+def test_a_run_whose_lease_runs_out_is_due_again_and_says_why(client, clock, expiry, claimed, database, started):
+    (claim,) = claimed(1, worker="worker-1")
+    clock.advance(seconds=10)
+    if started:
+        set_state(client, claim, "RUNNING")
+    clock.advance(seconds=50)
+    assert expiry().run_once().number == 1
+    run = read(client, claim)
+    assert (run["state_type"], run["state_name"]) == ("SCHEDULED", "Scheduled")
+    assert run["state"]["message"] == "Returned to be claimed again: the lease of worker-1 ran out at 2022-06-01T12:01:00+00:00"
+    assert run["next_scheduled_start_time"] == run["state"]["state_details"]["scheduled_time"] == clock().isoformat()
+    assert run["expected_start_time"] == (NOON - timedelta(days=1)).isoformat()
+    assert (run["run_count"], run["total_run_time"]) == ((1, 50.0) if started else (0, 0.0))
+    assert leases(database) == {}
+    problem(beat(client, claim), 409)
+    problem(client.post(f"/flow_runs/{run['id']}/set_state", json={"state": {"type": "COMPLETED"}, "lease_id": claim["lease_id"]}), 409)
+    queue = make_work_queue(client)
+    (again,) = ok(client.post(f"/work_queues/{queue['id']}/claim_runs"))
+    assert again["flow_run"]["id"] == run["id"]
+    assert again["lease_id"] != claim["lease_id"]
+
+
+def test_a_lease_holds_up_to_its_last_moment(client, clock, expiry, claimed):
+    (claim,) = claimed(1)
+    clock.advance(seconds=59.999)
+    assert expiry().run_once().number == 0
+    ok(beat(client, claim))
+    clock.advance(seconds=59.999)
+    assert expiry().run_once().number == 0
+    clock.advance(milliseconds=1)
+    problem(beat(client, claim), 409)
+    assert expiry().run_once().number == 1
+    assert expiry().run_once().number == 0
+
+
+@pytest.mark.parametrize("type", ["COMPLETED", "FAILED", "CANCELLED", "SCHEDULED"])
+def test_a_lease_ends_with_its_run(client, clock, expiry, claimed, database, type):
+    (claim,) = claimed(1)
+    set_state(client, claim, "RUNNING")
+    set_state(client, claim, type)
+    assert leases(database) == {}
+    before = read(client, claim)
+    clock.advance(minutes=2)
+    assert expiry().run_once().number == 0
+    assert read(client, claim)["state"] == before["state"]
+    problem(beat(client, claim), 409)
+
+
+@pytest.mark.parametrize("type", ["COMPLETED", "SCHEDULED"])
+def test_a_lease_that_was_left_on_a_run_nobody_holds_is_deleted_and_the_run_stays_as_it_is(client, clock, expiry, database, type):
+    run = make_flow_run(client, state={"type": type})
+    left = {"id": UUID(int=1), "created": NOON, "flow_run_id": UUID(run["id"]), "expires_at": NOON}
+    with database.transaction() as session:
+        session.execute(LEASE.insert().values(left))
+    clock.advance(seconds=1)
+    assert expiry().run_once().number == 1
+    assert leases(database) == {}
+    assert ok(client.get(f"/flow_runs/{run['id']}"))["state"] == run["state"]
+
+
+def test_what_was_running_inside_gives_its_slots_back_and_can_be_run_again(client, clock, expiry, claimed):
+    ok(client.post("/concurrency_limits/", json={"tag": "db", "concurrency_limit": 2}), 200, 201)
+    (claim,) = claimed(1)
+    set_state(client, claim, "RUNNING")
+    own = {"flow_run_id": claim["flow_run"]["id"]}
+    tasks = {type: make_task_run(client, **own, tags=["db"]) for type in ("RUNNING", "COMPLETED", "PENDING")}
+    stands = make_task_run(client, **own)
+    child = make_flow_run(client, parent_task_run_id=stands["id"], state={"type": "RUNNING"})
+    inner = make_task_run(client, flow_run_id=child["id"], tags=["db"])
+
+    def enter(run, type):
+        return ok(client.post(f"/task_runs/{run['id']}/set_state", json={"state": {"type": type}}), 200, 201)["status"]
+
+    assert [enter(run, "RUNNING") for run in (tasks["COMPLETED"], tasks["RUNNING"])] == ["ACCEPT"] * 2
+    enter(tasks["COMPLETED"], "COMPLETED")
+    assert enter(inner, "RUNNING") == "ACCEPT"
+    clock.advance(minutes=2)
+    assert expiry().run_once().number == 1
+    found = {type: ok(client.get(f"/task_runs/{run['id']}")) for type, run in (tasks | {"inner": inner, "stands": stands}).items()}
+    types = {type: run["state_type"] for type, run in found.items()}
+    assert types == {"RUNNING": "PENDING", "COMPLETED": "COMPLETED", "PENDING": "PENDING", "inner": "PENDING", "stands": "PENDING"}
+    assert found["RUNNING"]["state"]["message"] == "Interrupted: the lease of the flow run that it belongs to ran out"
+    assert found["PENDING"]["state"]["message"] is None
+    assert found["stands"]["state"]["state_details"]["child_flow_run_id"] == child["id"]
+    assert ok(client.get(f"/flow_runs/{child['id']}"))["state_type"] == "PENDING"
+    assert ok(client.get("/concurrency_limits/tag/db"))["active_slots"] == []
+    assert enter(tasks["RUNNING"], "RUNNING") == "ACCEPT"
+
+
+def test_a_subflow_run_under_a_lease_of_its_own_goes_on(client, clock, expiry, claimed, database):
+    (claim,) = claimed(1)
+    set_state(client, claim, "RUNNING")
+    stands = make_task_run(client, flow_run_id=claim["flow_run"]["id"], state={"type": "RUNNING"})
+    child = make_flow_run(client, parent_task_run_id=stands["id"], state={"type": "RUNNING"})
+    inner = make_task_run(client, flow_run_id=child["id"], state={"type": "RUNNING"})
+    held = {"id": UUID(int=1), "created": NOON, "flow_run_id": UUID(child["id"]), "expires_at": NOON + timedelta(days=1)}
+    with database.transaction() as session:
+        session.execute(LEASE.insert().values(held))
+    clock.advance(minutes=2)
+    assert expiry().run_once().number == 1
+    assert ok(client.get(f"/flow_runs/{child['id']}"))["state_type"] == "RUNNING"
+    assert ok(client.get(f"/task_runs/{inner['id']}"))["state_type"] == "RUNNING"
+
+
+def test_a_pass_ends_all_leases_that_have_run_out_in_batches(client, clock, expiry, claimed, database):
+    claims = claimed(7)
+    ok(beat(client, claims[3]))
+    clock.advance(seconds=60)
+    with database.transaction() as session:
+        session.execute(LEASE.update().where(LEASE.c.id == UUID(claims[3]["lease_id"])).values(expires_at=NOON + timedelta(days=1)))
+    report = expiry(batch_size=2).run_once()
+    assert report.number == 6
+    assert str(report).startswith("6 leases expired in ")
+    assert leases(database) == {claims[3]["flow_run"]["id"]: claims[3]["lease_id"]}
+
+
+def test_of_heartbeats_and_the_end_of_leases_at_the_same_time_one_wins(client, clock, claimed, database_url):
+    claims = claimed(25)
+    database = Database(database_url, Settings(database_pool_size=16, database_lock_timeout=20.0))
+    # by the clock of the workers the leases hold a moment longer, by that of the schedulers they have run out
+    early, late = (lambda: NOON + timedelta(seconds=59)), (lambda: NOON + timedelta(seconds=61))
+    begin = threading.Barrier(len(claims) + 3)
+
+    def keep(claim):
+        begin.wait()
+        ids = UUID(claim["flow_run"]["id"]), UUID(claim["lease_id"])
+        try:
+            database.run(lambda session: WorkQueueService(session, early).heartbeat(*ids, 600))
+        except Conflict:
+            return False
+        return True
+
+    def end(_):
+        begin.wait()
+        return LeaseExpiry(database, late, batch_size=3).run_once().number
+
+    with ThreadPoolExecutor(len(claims) + 3) as pool:
+        ended = [pool.submit(end, n) for n in range(3)]
+        kept = list(pool.map(keep, claims))
+        number = sum(one.result() for one in ended)
+    # a scheduler passes over a lease that is being renewed or ended, and none of these is left with the time it had
+    number += LeaseExpiry(database, late).run_once().number
+    held = leases(database)
+    database.dispose()
+    assert number == kept.count(False)
+    for claim, still in zip(claims, kept, strict=True):
+        assert (claim["flow_run"]["id"] in held) == still
+        assert read(client, claim)["state_type"] == ("PENDING" if still else "SCHEDULED")
+
+
+def test_a_worker_that_ends_its_run_in_the_moment_its_lease_runs_out_has_ended_it_or_gets_409(client, clock, claimed, database_url):
+    claims = claimed(20)
+    database = Database(database_url, Settings(database_pool_size=16, database_lock_timeout=20.0))
+    early, late = (lambda: NOON + timedelta(seconds=59)), (lambda: NOON + timedelta(seconds=61))
+    begin = threading.Barrier(len(claims) + 2)
+
+    def finish(claim):
+        begin.wait()
+        ids = UUID(claim["flow_run"]["id"]), UUID(claim["lease_id"])
+        done = new_state("COMPLETED", early())
+        try:
+            database.run(lambda session: Orchestration(session, early).set_flow_run_state(ids[0], done, lease_id=ids[1]))
+        except Conflict:
+            return False
+        return True
+
+    def end(_):
+        begin.wait()
+        return LeaseExpiry(database, late, batch_size=3).run_once().number
+
+    with ThreadPoolExecutor(len(claims) + 2) as pool:
+        ended = [pool.submit(end, n) for n in range(2)]
+        finished = list(pool.map(finish, claims))
+        number = sum(one.result() for one in ended)
+    number += LeaseExpiry(database, late).run_once().number
+    with database.transaction(read_only=True) as session:
+        entries = session.execute(select(STATE.c.flow_run_id, STATE.c.type).order_by(STATE.c.id)).all()
+    database.dispose()
+    assert number == finished.count(False)
+    for claim, over in zip(claims, finished, strict=True):
+        end = "COMPLETED" if over else "SCHEDULED"
+        assert read(client, claim)["state_type"] == end
+        history = [row.type for row in entries if str(row.flow_run_id) == claim["flow_run"]["id"]]
+        assert history == ["SCHEDULED", "PENDING", end]
+
+
+def test_a_deleted_run_takes_its_lease_along(client, clock, expiry, claimed, database):
+    claims = claimed(2)
+    client.delete(f"/flow_runs/{claims[0]['flow_run']['id']}")
+    assert leases(database) == {claims[1]["flow_run"]["id"]: claims[1]["lease_id"]}
+    with database.transaction() as session:
+        session.execute(delete(LEASE))
+    problem(beat(client, claims[0]), 404)
+    problem(beat(client, claims[1]), 409)
