@@ -113,7 +113,8 @@ def retrieve_cached_result(transition):
 def wait_for_concurrency_slots(transition):
     """A task run starts only where each limit on its tags has room for it."""
     if transition.enters(StateType.RUNNING):
-        for tag, limit, taken in transition.limits():
+        # a limit of nothing first: where it holds, waiting for the others leads nowhere
+        for tag, limit, taken in sorted(transition.limits(), key=lambda limit: limit.limit > 0):
             if limit <= 0:
                 return Abort(f'The concurrency limit on tag "{tag}" is {limit}, so the task run can never start.')
             if taken >= limit:

@@ -1,5 +1,6 @@
 """Limits on tags: kept by tag, and held while task runs start and end."""
 
+import random
 from uuid import uuid4
 
 import pytest
@@ -109,6 +110,40 @@ def test_a_retry_gives_the_slot_back_and_gets_it_again(client, flow_run):
     assert slots(client, "etl") == []
     assert propose(client, run, "RUNNING", status=201)["state"]["name"] == "Retrying"
     assert slots(client, "etl") == [run["id"]]
+
+
+def test_a_lowered_limit_stops_nobody_who_runs_and_lets_nobody_else_start(client, flow_run):
+    limit(client, "etl", 2)
+    runs = [tagged(client, flow_run, "etl") for _ in range(3)]
+    for run in runs[:2]:
+        propose(client, run, "RUNNING", status=201)
+    assert sorted(limit(client, "etl", 1)["active_slots"]) == sorted(run["id"] for run in runs[:2])
+    propose(client, runs[0], "COMPLETED", status=201)
+    assert propose(client, runs[2], "RUNNING", status=200)["status"] == "WAIT"
+    propose(client, runs[1], "COMPLETED", status=201)
+    propose(client, runs[2], "RUNNING", status=201)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_slots_are_held_by_exactly_the_runs_that_are_running(client, flow_run, seed):
+    chance = random.Random(seed)
+    for tag in ("a", "b"):
+        limit(client, tag, 2)
+    runs = [tagged(client, flow_run, *tags, empirical_policy={"max_retries": 1}) for tags in ("a", "ab", "ba", "b", "c") for _ in range(2)]
+    running = set()
+    for _ in range(40):
+        run = chance.choice(runs)
+        type = chance.choice(["RUNNING", "RUNNING", "PENDING", "COMPLETED", "FAILED"])
+        details = chance.choice([{}, {}, {}, {"cache_key": "k"}])
+        # force takes no slot, but gives it back
+        force = type != "RUNNING" and chance.random() < 0.2
+        state = propose(client, run, type, state_details=details, force=force)["state"]
+        if state is not None:
+            (running.add if state["type"] == "RUNNING" else running.discard)(run["id"])
+        for tag in ("a", "b"):
+            held = set(slots(client, tag))
+            assert held == {run["id"] for run in runs if run["id"] in running and tag in run["tags"]}
+            assert len(held) <= 2
 
 
 def test_a_deleted_run_holds_no_slot(client, flow_run):

@@ -82,6 +82,20 @@ def test_of_fifty_that_end_a_run_one_does(crowded, flow_run, type):
     assert history(crowded, FlowRuns, flow_run["id"]) == ["PENDING", type]
 
 
+def test_subflows_and_the_task_run_that_stands_for_them_never_wait_for_each_other_for_ever(crowded, flow_run):
+    [parent] = make_task_runs(crowded, flow_run, 1, ["parent"])
+    fields = {"flow_id": flow_run["flow_id"], "parent_task_run_id": parent}
+    children = [crowded.run(lambda session: RunService(session, utcnow).create_flow_run(fields)[0]["id"]) for _ in range(5)]
+    works = [status_of(crowded, "flow", child, type) for child in children for type in ["RUNNING"] * 8 + ["COMPLETED"]]
+    works += [status_of(crowded, "task", parent, "PENDING")] * 5
+    statuses = Counter(all_at_once(works))
+    assert set(statuses) <= {"ACCEPT", "ABORT"}
+    histories = [history(crowded, FlowRuns, child) for child in children]
+    assert all(states.count("COMPLETED") == 1 and states[-1] == "COMPLETED" for states in histories)
+    told = [state for state in history(crowded, TaskRuns, parent) if state != "PENDING"]
+    assert len(told) == sum(len(states) - 1 for states in histories)
+
+
 def test_fifty_that_start_a_run_are_counted_one_by_one(crowded, flow_run):
     assert all_at_once([status_of(crowded, "flow", flow_run["id"], "RUNNING")] * AT_ONCE) == ["ACCEPT"] * AT_ONCE
     run = crowded.run(lambda session: FlowRuns(session, utcnow).require(flow_run["id"]))

@@ -106,6 +106,7 @@ def test_only_a_run_that_would_compute_the_same_is_cached(proposed):
         ([TagLimit("a", 2, 2)], Wait),
         ([TagLimit("a", 1, 3)], Wait),
         ([TagLimit("a", 0, 0)], Abort),
+        ([TagLimit("a", 1, 1), TagLimit("b", 0, 0)], Abort),
     ],
 )
 def test_a_task_run_starts_only_where_every_limit_has_room(limits, kind):
