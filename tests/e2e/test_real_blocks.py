@@ -19,9 +19,9 @@ def register(api):
     return json.loads(ran.stdout)
 
 
-def test_the_real_client_registers_saves_loads_and_deploys_to_the_default_storage(database_url, gunicorn_server, tmp_path):
+def test_the_real_client_registers_saves_loads_and_deploys_to_the_default_storage(sqlite_url, gunicorn_server, tmp_path):
     reference.require()
-    server = gunicorn_server(database_url, workers=1, encryption_keys=(ENCRYPTION_KEY,))
+    server = gunicorn_server(sqlite_url, workers=1, encryption_keys=(ENCRYPTION_KEY,))
     registered = register(server.api)
     assert {"Local Storage", "S3 Storage", "Temporary Local Storage"} <= {one["block_type"] for one in registered}
     assert {(one["type"], one["schema"]) for one in registered} == {("new", "new")}
