@@ -42,9 +42,9 @@ def environment(**settings):
     return kept | {f"MINTAKA_{name.upper()}": _text(value) for name, value in settings.items()}
 
 
-def wait_until(condition, what):
-    """Return the first true answer of `condition()`, asked again and again; fail after a minute of false ones."""
-    deadline = time.monotonic() + PATIENCE
+def wait_until(condition, what, patience=PATIENCE):
+    """Return the first true answer of `condition()`, asked again and again; fail after `patience` seconds of false ones."""
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if answer := condition():
             return answer

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e import reference
-from tests.serving import PATIENCE, kill_group
+from tests.serving import kill_group
 
+# the client takes seconds of computing to start, for every command and every flow run
+PATIENCE = 180
 FILES = Path(__file__).parent / "client"
 
 

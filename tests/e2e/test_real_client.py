@@ -9,8 +9,8 @@ import requests
 
 from tests.conftest import ENCRYPTION_KEY
 from tests.e2e import reference
-from tests.e2e.real_client import RealClient
-from tests.serving import PATIENCE, ROOT, environment, running_scheduler, wait_until
+from tests.e2e.real_client import PATIENCE, RealClient
+from tests.serving import ROOT, environment, running_scheduler, wait_until
 
 ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FLOW_RUN_STATES = ["Scheduled", "Pending", "Running", "Completed"]
@@ -76,15 +76,14 @@ def a_working_day(url, folder, agent_log):
     """Everything that the client does, against the API at `url`, whose scheduler runs and whose blocks are registered."""
     api, client = Api(url), RealClient(url, folder)
     by_hand_id = deploy(api, client, folder)
-    queue_id = open_a_queue(client)
+    queue_id = open_a_queue(api, client)
     client.prefect("concurrency-limit", "create", "scarce", "1")
     with client.agent("everything", agent_log):
-        wait_until(lambda: api.post("/flow_runs/filter", flow_runs={"state": {"type": {"any_": ["RUNNING"]}}}), "the agent takes a run")
-        # one of two tasks under the tag waits for half a minute now
-        look_around(api, client, by_hand_id, queue_id)
-        scheduled = wait_until(lambda: scheduled_and_completed(api), "a run of the schedule completes")
+        scheduled = wait_until(lambda: scheduled_and_completed(api), "a run of the schedule completes", PATIENCE)
         api.post(f"/deployments/{scheduled['deployment_id']}/set_schedule_inactive")
-        by_hand = wait_until(lambda: completed(api, id={"any_": [by_hand_id]}), "the run by hand completes")
+        # meanwhile, one of two tasks under the tag waits for half a minute
+        look_around(api, client, by_hand_id, queue_id)
+        by_hand = wait_until(lambda: completed(api, id={"any_": [by_hand_id]}), "the run by hand completes", PATIENCE)
         for run in (by_hand, scheduled):
             check_history(api, run)
             wait_until(lambda run=run: begins_with_a_line(api, run, folder), "the run's log is there")
@@ -96,20 +95,22 @@ def a_working_day(url, folder, agent_log):
 
 def deploy(api, client, folder):
     """Create the deployments, twice, and ask for a run by hand; returns its id."""
-    said = client.prefect("deployment", "create", "deployments.py", ETL_FOLDER=str(folder), ETL_SECONDS="4")
+    said = client.prefect("deployment", "create", "deployments.py", ETL_FOLDER=str(folder), ETL_SECONDS="9")
     assert "Created 2 deployments!" in said
-    client.prefect("deployment", "create", "deployments.py", ETL_FOLDER=str(folder), ETL_SECONDS="5")
+    client.prefect("deployment", "create", "deployments.py", ETL_FOLDER=str(folder), ETL_SECONDS="10")
     assert api.post("/deployments/count") == 2
     return ID.search(client.prefect("deployment", "run", "etl/by-hand")).group()
 
 
-def open_a_queue(client):
-    """Create a work queue for both deployments, pause it and resume it; returns its id."""
+def open_a_queue(api, client):
+    """Create a work queue for both deployments, pause it, resume it and limit it; returns its id."""
     queue_id = ID.search(client.prefect("work-queue", "create", "everything", "--tag", "etl")).group()
     client.prefect("work-queue", "pause", queue_id)
     assert "No runs found" in client.prefect("work-queue", "preview", queue_id, "--hours", "2")
     assert "everything (**)" in client.prefect("work-queue", "ls")
     client.prefect("work-queue", "resume", queue_id)
+    assert api.get("/deployments/name/etl/scheduled")["id"] in client.prefect("work-queue", "preview", queue_id, "--hours", "2")
+    client.prefect("work-queue", "set-concurrency-limit", queue_id, "2")
     return queue_id
 
 
@@ -118,10 +119,8 @@ def look_around(api, client, by_hand_id, queue_id):
     listed = client.prefect("deployment", "ls")
     assert "etl/scheduled" in listed
     assert "etl/by-hand" in listed
-    assert "'interval': 5.0" in client.prefect("deployment", "inspect", "etl/scheduled")
-    assert api.get("/deployments/name/etl/scheduled")["id"] in client.prefect("work-queue", "preview", queue_id, "--hours", "2")
-    client.prefect("work-queue", "set-concurrency-limit", queue_id, "3")
-    assert "concurrency_limit=3" in client.prefect("work-queue", "inspect", queue_id)
+    assert "'interval': 10.0" in client.prefect("deployment", "inspect", "etl/scheduled")
+    assert "concurrency_limit=2" in client.prefect("work-queue", "inspect", queue_id)
     assert by_hand_id in client.prefect("flow-run", "ls", "--limit", "200")
     assert by_hand_id in client.prefect("flow-run", "inspect", by_hand_id)
     assert "scarce" in client.prefect("concurrency-limit", "ls")
