@@ -1,11 +1,29 @@
 """What every repository does the same way: find, count, read and delete rows of one table."""
 
-from functools import cache
+from functools import cache, wraps
 
 from sqlalchemy import bindparam, delete, func, select
 
 from app.errors import NotFound
 from app.repositories.filtering import where
+
+
+def built_once(build):
+    """Decorate a function that builds statements for the dialect of a session, its last argument: each is built once, and kept.
+
+    To build a statement takes longer than to look up what it was compiled to. Values reach it as parameters.
+    """
+    kept = {}
+
+    @wraps(build)
+    def built(*arguments):
+        *owner, session = arguments
+        key = (*owner, session.get_bind().dialect.name)
+        if key not in kept:
+            kept[key] = build(*arguments)
+        return kept[key]
+
+    return built
 
 
 class Repository:

@@ -2,13 +2,13 @@
 
 from functools import cache
 
-from sqlalchemy import Integer, Text, Uuid, select, update
+from sqlalchemy import Integer, Text, Uuid, bindparam, select, update
 
-from app.db.dialects import UtcDateTime, insert, raw, rows_of
+from app.db.dialects import UtcDateTime, insert, raw, rows_from, rows_text
 from app.db.models import Deployment, Flow
 from app.domain.ids import new_id
 from app.errors import NotFound
-from app.repositories.base import Repository
+from app.repositories.base import Repository, built_once
 
 DEPLOYMENT = Deployment.__table__
 FLOW = Flow.__table__
@@ -49,47 +49,56 @@ class Deployments(Repository):
         flow_id = select(FLOW.c.id).where(FLOW.c.name == flow_name).scalar_subquery()
         return self.require_where(DEPLOYMENT.c.name == name, DEPLOYMENT.c.flow_id == flow_id)
 
-    def lock(self, *conditions, for_delete=False):
-        """The whole row that meets `conditions`, locked until the transaction ends, or None.
+    def lock(self, *, for_delete=False, **identity):
+        """The whole row whose columns have the values `identity`, locked until the transaction ends, or None.
 
         Who makes or removes runs of a schedule holds this lock, so that runs of two versions of it never mix. It does not hold up
         those who only refer to the row, unless it is `for_delete`.
         """
-        statement = select(DEPLOYMENT).where(*conditions).with_for_update(key_share=not for_delete)
-        return self.session.execute(statement).one_or_none()
+        return self.session.execute(self._row(tuple(identity), key_share=not for_delete), identity).one_or_none()
 
     def require_lock(self, id, for_delete=False):
         """`lock` by id. Raises NotFound."""
-        row = self.lock(DEPLOYMENT.c.id == id, for_delete=for_delete)
+        row = self.lock(id=id, for_delete=for_delete)
         if row is None:
             raise NotFound(self.kind)
         return row
 
     def require_for_run(self, id):
         """The whole row `id`, kept from being deleted until the transaction ends. Raises NotFound."""
-        statement = select(DEPLOYMENT).where(DEPLOYMENT.c.id == id).with_for_update(read=True, key_share=True)
-        row = self.session.execute(statement).one_or_none()
+        row = self.session.execute(self._row(("id",), read=True, key_share=True), {"id": id}).one_or_none()
         if row is None:
             raise NotFound(self.kind)
         return row
 
+    @staticmethod
+    @cache
+    def _row(names, **lock):
+        identity = (DEPLOYMENT.c[name] == bindparam(name) for name in names)
+        return select(DEPLOYMENT).where(*identity).with_for_update(**lock)
+
     def insert(self, values):
         """The document of a new row, or None when the flow has a deployment of that name already."""
         now = self.clock()
-        statement = (
-            insert(self.session, DEPLOYMENT)
-            .values({"id": new_id(), "created": now, "updated": now} | values)
-            .on_conflict_do_nothing(index_elements=[DEPLOYMENT.c.flow_id, DEPLOYMENT.c.name])
-            .returning(*COLUMNS)
-        )
-        row = self.session.execute(statement).one_or_none()
+        values = {"id": new_id(), "created": now, "updated": now} | values
+        row = self.session.execute(self._insertion(self.session), values).one_or_none()
         return row and self.document(row, now)
+
+    @staticmethod
+    @built_once
+    def _insertion(session):
+        key = [DEPLOYMENT.c.flow_id, DEPLOYMENT.c.name]
+        return insert(session, DEPLOYMENT).on_conflict_do_nothing(index_elements=key).returning(*COLUMNS)
 
     def update(self, id, changes):
         """Set the columns in `changes`, and when they changed. Returns the row's document."""
         now = self.clock()
-        statement = update(DEPLOYMENT).where(DEPLOYMENT.c.id == id).values({"updated": now} | changes).returning(*COLUMNS)
-        return self.document(self.session.execute(statement).one(), now)
+        return self.document(self.session.execute(self._change(), {"updated": now} | changes | {"wanted": id}).one(), now)
+
+    @staticmethod
+    @cache
+    def _change():
+        return update(DEPLOYMENT).where(DEPLOYMENT.c.id == bindparam("wanted")).returning(*COLUMNS)
 
     def claim_due(self, now, limit):
         """Whole rows of up to `limit` deployments due for a top-up at `now`, longest due first, locked.
@@ -113,7 +122,11 @@ class Deployments(Repository):
         """
         if not outcomes:
             return
-        given = rows_of(self.session, outcomes, id=Uuid, top_up_due=UtcDateTime, schedule_error=Text, schedule_failures=Integer)
-        columns = ("top_up_due", "schedule_error", "schedule_failures")
-        statement = update(DEPLOYMENT).where(DEPLOYMENT.c.id == given.c.id).values({name: given.c[name] for name in columns})
-        self.session.execute(statement)
+        self.session.execute(_top_ups(self.session), {"outcomes": rows_text(self.session, outcomes)})
+
+
+@built_once
+def _top_ups(session):
+    columns = {"top_up_due": UtcDateTime, "schedule_error": Text, "schedule_failures": Integer}
+    given = rows_from(session, bindparam("outcomes", type_=Text), id=Uuid, **columns)
+    return update(DEPLOYMENT).where(DEPLOYMENT.c.id == given.c.id).values({name: given.c[name] for name in columns})

@@ -6,13 +6,11 @@ from sqlalchemy import insert as plain_insert
 from app.db.dialects import Json, UtcDateTime, insert, rows_from, rows_text, writes_in_with
 from app.db.models import FlowRun, FlowRunState
 from app.domain.states import NO_DETAILS, StateType
+from app.repositories.base import built_once
 from app.repositories.runs import Runs, run_sorts
 
 FLOW_RUN = FlowRun.__table__
 FLOW_RUN_STATE = FlowRunState.__table__
-
-# How runs of schedules are written, by dialect: to build these takes longer than to look up what they were compiled to
-STATEMENTS = {}
 
 
 class FlowRuns(Runs):
@@ -54,7 +52,7 @@ class FlowRuns(Runs):
         for run in runs:
             run["details"] = NO_DETAILS | {"scheduled_time": run["instant"].isoformat()}
         values = {"runs": rows_text(self.session, runs), "owners": rows_text(self.session, deployments), "now": now}
-        runs_of_schedules, first_states = _statements(self.session)
+        runs_of_schedules, first_states = _scheduled_runs(self.session)
         created = self.session.execute(runs_of_schedules, values).rowcount
         if created and first_states is not None:
             self.session.execute(first_states, values)
@@ -67,18 +65,12 @@ class FlowRuns(Runs):
         return set(self.session.scalars(statement))
 
 
-def _statements(session):
+@built_once
+def _scheduled_runs(session):
     """The statements that write runs of schedules and their first states; the latter is None where one statement does both.
 
     Their parameters are `runs` and `owners`, as `rows_text`, and `now`.
     """
-    dialect = session.get_bind().dialect.name
-    if dialect not in STATEMENTS:
-        STATEMENTS[dialect] = _scheduled_runs(session)
-    return STATEMENTS[dialect]
-
-
-def _scheduled_runs(session):
     kinds = {"id": Uuid, "state_id": Uuid, "deployment_id": Uuid, "name": Text, "key": Text, "instant": UtcDateTime, "details": Json}
     given = rows_from(session, bindparam("runs", type_=Text), **kinds)
     in_one = writes_in_with(session)

@@ -42,9 +42,9 @@ class Flows(Repository):
         """The flow called `name`, and whether it was made now; one that exists stays as it is."""
         now = self.clock()
         values = {"id": new_id(), "created": now, "updated": now, "name": name, "tags": tags}
-        statement = insert(self.session, FLOW).values(values).on_conflict_do_nothing(index_elements=[FLOW.c.name]).returning(*COLUMNS)
+        statement = insert(self.session, FLOW).on_conflict_do_nothing(index_elements=[FLOW.c.name]).returning(*COLUMNS)
         while True:
-            row = self.session.execute(statement).one_or_none()
+            row = self.session.execute(statement, values).one_or_none()
             if row is not None:
                 return self.document(row, now), True
             existing = self._documents(self.selection().where(FLOW.c.name == name))

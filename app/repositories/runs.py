@@ -2,15 +2,15 @@
 
 from functools import cache
 
+from sqlalchemy import bindparam, select, update
 from sqlalchemy import insert as plain_insert
-from sqlalchemy import select, update
 
 from app.db.dialects import Json, insert, raw
 from app.domain.ids import new_id
 from app.domain.instants import parse
 from app.domain.states import RunTimes, State, StateType, enter, estimated_run_time, estimated_start_time_delta
 from app.errors import NotFound
-from app.repositories.base import Repository
+from app.repositories.base import Repository, built_once
 
 STATE_COLUMNS = ("type", "name", "timestamp", "message", "data", "state_details")
 
@@ -87,17 +87,18 @@ class Runs(Repository):
 
     def _insert(self, values, state, now):
         times = enter(RunTimes(), None, state)
-        statement = (
-            insert(self.session, self.table)
-            .values(
-                {"id": new_id(), "created": now, "updated": now, "state_id": new_id(), "state_type": state.type, "state_name": state.name}
-                | {name: getattr(times, name) for name in RunTimes.__dataclass_fields__}
-                | values
-            )
-            .on_conflict_do_nothing(index_elements=[self.table.c[name] for name in self.unique])
-            .returning(*self.columns())
+        values = (
+            {"id": new_id(), "created": now, "updated": now, "state_id": new_id(), "state_type": state.type, "state_name": state.name}
+            | {name: getattr(times, name) for name in RunTimes.__dataclass_fields__}
+            | values
         )
-        return self.session.execute(statement).one_or_none()
+        return self.session.execute(self._insertion(self.session), values).one_or_none()
+
+    @classmethod
+    @built_once
+    def _insertion(cls, session):
+        key = [cls.table.c[name] for name in cls.unique]
+        return insert(session, cls.table).on_conflict_do_nothing(index_elements=key).returning(*cls.columns())
 
     def state_references(self, document):
         """The members of a state's details that say whose state it is."""
@@ -163,18 +164,23 @@ class Runs(Repository):
         id, details = new_id(), state.details | self.state_references(run._mapping)
         changes = {"updated": now, "state_id": id, "state_type": state.type, "state_name": state.name}
         changes |= {name: getattr(times, name) for name in RunTimes.__dataclass_fields__}
-        self.session.execute(update(self.table).where(self.table.c.id == run.id).values(changes))
+        self.session.execute(self._change(), changes | {"wanted": run.id})
         self._record(id, run.id, state, details, now)
         return {"id": id, **_embedded(state, details)}
 
     def _record(self, id, run_id, state, details, now):
         values = {"id": id, "created": now, self.state_key: run_id} | _embedded(state, details)
-        self.session.execute(plain_insert(self.state_table).values(values))
+        self.session.execute(plain_insert(self.state_table), values)
 
     def update(self, id, changes):
         """Set the columns in `changes`. Raises NotFound."""
-        if not self.session.execute(update(self.table).where(self.table.c.id == id).values(changes | {"updated": self.clock()})).rowcount:
+        if not self.session.execute(self._change(), changes | {"updated": self.clock(), "wanted": id}).rowcount:
             raise NotFound(self.kind)
+
+    @classmethod
+    @cache
+    def _change(cls):
+        return update(cls.table).where(cls.table.c.id == bindparam("wanted"))
 
 
 def _embedded(state, details):

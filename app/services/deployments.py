@@ -2,15 +2,12 @@
 
 from types import SimpleNamespace
 
-from app.db.models import Deployment
 from app.domain.json import same_json
 from app.errors import InvalidField
 from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
 from app.services.runs import RunService, flow_runner_columns
 from app.services.scheduling import Scheduling
-
-DEPLOYMENT = Deployment.__table__
 
 # What null, and absence on creation, stand for
 CLEARED = {"schedule": None, "parameters": {}, "tags": [], "flow_runner_type": None, "flow_runner_config": None}
@@ -41,14 +38,14 @@ class DeploymentService:
         Raises InvalidField for a new deployment without `flow_data`.
         """
         values = {name: CLEARED.get(name) if value is None else value for name, value in flow_runner_columns(fields).items()}
-        identity = (DEPLOYMENT.c.flow_id == values["flow_id"], DEPLOYMENT.c.name == values["name"])
-        row = self.deployments.lock(*identity)
+        identity = {"flow_id": values["flow_id"], "name": values["name"]}
+        row = self.deployments.lock(**identity)
         while row is None:
             document = self._insert(values)
             if document is not None:
                 return document, True
             # the name was taken since the look-up; if it has been freed since, insert again
-            row = self.deployments.lock(*identity)
+            row = self.deployments.lock(**identity)
         return self._update(row, values), False
 
     def activate(self, id):
