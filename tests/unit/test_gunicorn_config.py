@@ -1,5 +1,6 @@
 """gunicorn is told what the settings say, and the defaults are safe ones."""
 
+import gc
 import runpy
 
 import pytest
@@ -34,6 +35,16 @@ def test_workers_are_forked_before_the_application_is_loaded(configured):
     configuration = configured()
     assert configuration["worker_class"] == "app.gunicorn_worker.Worker"
     assert configuration["preload_app"] is False
+
+
+def test_what_a_worker_has_loaded_is_left_alone_by_the_garbage_collector(configured):
+    configuration = configured()
+    assert gc.get_freeze_count() == 0
+    configuration["post_worker_init"](worker=None)
+    try:
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 def test_a_setting_that_makes_no_sense_is_named_without_a_traceback(configured):
