@@ -108,7 +108,7 @@ class Settings:
     max_filter_values: int = _setting(1000, _whole(1, 10_000), "Values in one list of a filter.")
     page_size: int = _setting(200, _whole(1, 10_000), "The default of `limit`, and its maximum.")
 
-    allowed_origins: tuple = _setting((), _words, "Origins besides the server's own that browsers may call from, comma-separated.")
+    allowed_origins: tuple = _setting((), _words, "Origins besides the server's own whose pages may call the API (CORS), comma-separated.")
     encryption_keys: tuple = _setting(
         (),
         _fernet_keys,

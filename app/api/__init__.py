@@ -1,5 +1,7 @@
 """The REST API: blueprints, error handling, the API document and Swagger UI."""
 
+from flask_cors import CORS
+
 from app.api import (
     admin,
     block_documents,
@@ -41,6 +43,9 @@ BLUEPRINTS = (
     admin.blueprint,
 )
 
+# How long a browser may remember what another origin is allowed
+PREFLIGHT_SECONDS = 600
+
 DESCRIPTION = """
 A deployments and scheduling server for data teams, speaking the deployments API of Prefect Orion 2.0.
 
@@ -66,6 +71,10 @@ def init_app(app, version):
         "OPENAPI_URL_PREFIX": "/api",
         "OPENAPI_JSON_PATH": "openapi.json",
     }
+    settings = app.extensions["mintaka"].settings
+    if settings.allowed_origins:
+        # without these headers a browser keeps from the page what it was let in for, and asks in vain before it sends JSON
+        CORS(app, resources="/api/*", origins=settings.allowed_origins, expose_headers=requests.ANSWER_HEADERS, max_age=PREFLIGHT_SECONDS)
     app.before_request(requests.check)
     log_requests(app)
     problems.register(app)
@@ -73,5 +82,5 @@ def init_app(app, version):
     api = Api(app, spec_kwargs=about)
     api.register_converter(requests.IdConverter, lambda converter: {"type": "string", "format": "uuid"})
     api.spec.components.schema("ScheduleReport", schema=ScheduleReport)
-    api.register_blueprints(BLUEPRINTS, app.extensions["mintaka"].settings.bounds)
+    api.register_blueprints(BLUEPRINTS, settings.bounds)
     app.register_blueprint(docs.blueprint)

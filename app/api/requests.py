@@ -15,6 +15,8 @@ from app.domain import bounds, json
 from app.domain.ids import new_id
 
 API_VERSION = (0, 6, 0)
+# Those of our own that scripts of a page may want to read
+ANSWER_HEADERS = ("X-Request-ID", "Preference-Applied", "Retry-After")
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 

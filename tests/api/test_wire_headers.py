@@ -119,22 +119,56 @@ def test_the_servers_own_origin_may_change_things(api):
         ok(api.post("/flows/", json={"name": str(uuid.uuid4())}, headers=headers), 201)
 
 
-def test_a_foreign_origin_may_read(api):
-    # a browser keeps the answer from the page, since no answer has CORS headers
+def test_a_foreign_origin_is_shown_nothing(api):
+    # a browser keeps the answer from the page, since it has no CORS headers
     answer = api.get("/health", headers={"Origin": "https://elsewhere.example"})
     assert ok(answer) is True
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_the_origins_that_are_set_may_change_things_and_no_other(shared_database_url):
-    app = create_app(Settings(database_url=shared_database_url, allowed_origins=("https://ui.example", "http://localhost:3000")))
+LET_IN = ("https://ui.example", "http://localhost:3000")
+KEPT_OUT = ("http://ui.example", "https://ui.example:8443", "https://elsewhere.example", "https://ui.example.elsewhere.example", "null")
+
+
+@pytest.fixture
+def with_origins(shared_database_url):
+    """A client of a server that lets the pages of LET_IN in."""
+    app = create_app(Settings(database_url=shared_database_url, allowed_origins=LET_IN))
     app.test_client_class = ApiClient
-    client = app.test_client()
-    for origin in ("https://ui.example", "http://localhost:3000"):
-        ok(client.post("/flows/", json={"name": str(uuid.uuid4())}, headers={"Origin": origin}), 201)
-    for origin in ("http://ui.example", "https://ui.example:8443", "https://elsewhere.example"):
-        problem(client.post("/flows/", json={"name": "x"}, headers={"Origin": origin}), 403)
+    yield app.test_client()
     app.extensions["mintaka"].database.dispose()
+
+
+def test_the_origins_that_are_set_may_change_things_and_no_other(with_origins):
+    for origin in LET_IN:
+        answer = with_origins.post("/flows/", json={"name": str(uuid.uuid4())}, headers={"Origin": origin})
+        ok(answer, 201)
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+        assert "X-Request-ID" in answer.headers["Access-Control-Expose-Headers"]
+        assert "Origin" in answer.headers["Vary"]
+    for origin in KEPT_OUT:
+        answer = with_origins.post("/flows/", json={"name": "x"}, headers={"Origin": origin})
+        problem(answer, 403)
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_page_that_is_let_in_reads_errors_too(with_origins):
+    answer = with_origins.get(f"/flows/{uuid.uuid4()}", headers={"Origin": LET_IN[0]})
+    problem(answer, 404)
+    assert answer.headers["Access-Control-Allow-Origin"] == LET_IN[0]
+
+
+def test_a_browser_that_asks_first_is_told_who_may_send_json(with_origins):
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type, x-request-id"}
+    for origin in LET_IN:
+        answer = with_origins.options("/deployments/filter", headers=asked | {"Origin": origin})
+        assert answer.status_code == 200
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+        assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+        assert "content-type" in answer.headers["Access-Control-Allow-Headers"].lower()
+    for origin in KEPT_OUT:
+        answer = with_origins.options("/deployments/filter", headers=asked | {"Origin": origin})
+        assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 @pytest.mark.parametrize("version", ["0.6.0", ""])
