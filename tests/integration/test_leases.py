@@ -182,69 +182,68 @@ def test_a_pass_ends_all_leases_that_have_run_out_in_batches(client, clock, expi
     assert leases(database) == {claims[3]["flow_run"]["id"]: claims[3]["lease_id"]}
 
 
-def test_of_heartbeats_and_the_end_of_leases_at_the_same_time_one_wins(client, clock, claimed, database_url):
-    claims = claimed(25)
-    database = Database(database_url, Settings(database_pool_size=16, database_lock_timeout=20.0))
-    # by the clock of the workers the leases hold a moment longer, by that of the schedulers they have run out
-    early, late = (lambda: NOON + timedelta(seconds=59)), (lambda: NOON + timedelta(seconds=61))
-    begin = threading.Barrier(len(claims) + 3)
+# by the clock of the workers the leases hold a moment longer, by that of the schedulers they have run out
+EARLY, LATE = NOON + timedelta(seconds=59), NOON + timedelta(seconds=61)
 
-    def keep(claim):
+
+@pytest.fixture
+def busy(database_url):
+    """A `Database` with connections for many threads."""
+    database = Database(database_url, Settings(database_pool_size=16, database_lock_timeout=20.0))
+    yield database
+    database.dispose()
+
+
+def while_leases_end(database, claims, act, schedulers):
+    """Do `act(session, flow_run_id, lease_id)` for all claims at the same time, while as many `schedulers` end the leases.
+
+    Returns whether each was done rather than refused, and how many leases were ended.
+    """
+    begin = threading.Barrier(len(claims) + schedulers)
+
+    def try_to(claim):
         begin.wait()
         ids = UUID(claim["flow_run"]["id"]), UUID(claim["lease_id"])
         try:
-            database.run(lambda session: WorkQueueService(session, early).heartbeat(*ids, 600))
+            database.run(lambda session: act(session, *ids))
         except Conflict:
             return False
         return True
 
     def end(_):
         begin.wait()
-        return LeaseExpiry(database, late, batch_size=3).run_once().number
+        return LeaseExpiry(database, lambda: LATE, batch_size=3).run_once().number
 
-    with ThreadPoolExecutor(len(claims) + 3) as pool:
-        ended = [pool.submit(end, n) for n in range(3)]
-        kept = list(pool.map(keep, claims))
+    with ThreadPoolExecutor(len(claims) + schedulers) as pool:
+        ended = [pool.submit(end, n) for n in range(schedulers)]
+        done = list(pool.map(try_to, claims))
         number = sum(one.result() for one in ended)
     # a scheduler passes over a lease that is being renewed or ended, and none of these is left with the time it had
-    number += LeaseExpiry(database, late).run_once().number
-    held = leases(database)
-    database.dispose()
+    return done, number + LeaseExpiry(database, lambda: LATE).run_once().number
+
+
+def test_of_heartbeats_and_the_end_of_leases_at_the_same_time_one_wins(client, claimed, busy):
+    def keep(session, flow_run_id, lease_id):
+        WorkQueueService(session, lambda: EARLY).heartbeat(flow_run_id, lease_id, 600)
+
+    claims = claimed(25)
+    kept, number = while_leases_end(busy, claims, keep, schedulers=3)
     assert number == kept.count(False)
+    held = leases(busy)
     for claim, still in zip(claims, kept, strict=True):
         assert (claim["flow_run"]["id"] in held) == still
         assert read(client, claim)["state_type"] == ("PENDING" if still else "SCHEDULED")
 
 
-def test_a_worker_that_ends_its_run_in_the_moment_its_lease_runs_out_has_ended_it_or_gets_409(client, clock, claimed, database_url):
+def test_a_worker_that_ends_its_run_in_the_moment_its_lease_runs_out_has_ended_it_or_gets_409(client, claimed, busy):
+    def finish(session, flow_run_id, lease_id):
+        Orchestration(session, lambda: EARLY).set_flow_run_state(flow_run_id, new_state("COMPLETED", EARLY), lease_id=lease_id)
+
     claims = claimed(20)
-    database = Database(database_url, Settings(database_pool_size=16, database_lock_timeout=20.0))
-    early, late = (lambda: NOON + timedelta(seconds=59)), (lambda: NOON + timedelta(seconds=61))
-    begin = threading.Barrier(len(claims) + 2)
-
-    def finish(claim):
-        begin.wait()
-        ids = UUID(claim["flow_run"]["id"]), UUID(claim["lease_id"])
-        done = new_state("COMPLETED", early())
-        try:
-            database.run(lambda session: Orchestration(session, early).set_flow_run_state(ids[0], done, lease_id=ids[1]))
-        except Conflict:
-            return False
-        return True
-
-    def end(_):
-        begin.wait()
-        return LeaseExpiry(database, late, batch_size=3).run_once().number
-
-    with ThreadPoolExecutor(len(claims) + 2) as pool:
-        ended = [pool.submit(end, n) for n in range(2)]
-        finished = list(pool.map(finish, claims))
-        number = sum(one.result() for one in ended)
-    number += LeaseExpiry(database, late).run_once().number
-    with database.transaction(read_only=True) as session:
-        entries = session.execute(select(STATE.c.flow_run_id, STATE.c.type).order_by(STATE.c.id)).all()
-    database.dispose()
+    finished, number = while_leases_end(busy, claims, finish, schedulers=2)
     assert number == finished.count(False)
+    with busy.transaction(read_only=True) as session:
+        entries = session.execute(select(STATE.c.flow_run_id, STATE.c.type).order_by(STATE.c.id)).all()
     for claim, over in zip(claims, finished, strict=True):
         end = "COMPLETED" if over else "SCHEDULED"
         assert read(client, claim)["state_type"] == end
