@@ -13,9 +13,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg2
 from sqlalchemy import make_url
 
 from app.config import Settings
@@ -73,6 +74,19 @@ def limit(database_url, folder):
         gunicorn("benchmarks.limit:app", port), environment, Path(folder) / "limit.log", f"http://127.0.0.1:{port}/api/health"
     ):
         yield f"http://127.0.0.1:{port}/api"
+
+
+def takes_the_reference(server_url):
+    """Whether the reference can be measured here: it is installed, and the PostgreSQL server has the extension that its tables need."""
+    if not reference.python():
+        print(f"The reference is left out: {reference.VARIABLE} names no Python that has it.", file=sys.stderr)
+        return False
+    with closing(psycopg2.connect(databases.libpq_dsn(server_url))) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_trgm'")
+        found = bool(cursor.fetchone()[0])
+    if not found:
+        print("The reference is left out: this PostgreSQL has no pg_trgm; MINTAKA_TEST_POSTGRES_URL names another.", file=sys.stderr)
+    return found
 
 
 def asyncpg(url):
@@ -137,19 +151,20 @@ def main():
     figures = {"mintaka": [], "limit": [], "reference": []}
     scheduler = {}
     with tempfile.TemporaryDirectory() as folder, postgres(folder) as server_url:
+        with_reference = takes_the_reference(server_url)
         for _ in range(arguments.rounds):
             # in turn, so that all of them see the machine as it is now
             with databases.temporary_database(server_url) as url, mintaka(url, folder) as base:
                 figures["mintaka"].append(peerbench(base, "orion", arguments))
             with databases.temporary_database(server_url) as url, limit(url, folder) as base:
                 figures["limit"].append(peerbench(base, "limit", arguments))
-            if reference.python():
+            if with_reference:
                 with databases.temporary_database(server_url) as url, reference.server(folder, asyncpg(url)) as base:
                     figures["reference"].append(peerbench(base, "orion", arguments))
         if not arguments.no_scheduler:
             with databases.temporary_database(server_url) as url, mintaka(url, folder):
                 scheduler |= measure_mintaka_scheduler(url)
-            if reference.python():
+            if with_reference:
                 with databases.temporary_database(server_url) as url, reference.server(folder, asyncpg(url)) as base:
                     scheduler |= measure_reference_scheduler(base, reference.environment(folder, asyncpg(url)))
     merged = {name: median(rounds) for name, rounds in figures.items() if rounds}
