@@ -28,6 +28,9 @@ OPTIONS = [
 
 READ = "return Boolean(window.ui.specSelectors.specResolvedSubtree(['paths', ...arguments]))"
 
+# Swagger UI takes longer to open an operation the more of them were opened: after so many, the page is loaded anew
+STAGE = 14
+
 # tag, operation, the status that Execute is answered with
 JOURNEY = [
     ("Flows", "create_flow", 201),
@@ -147,7 +150,12 @@ class Page:
 
     def __init__(self, browser, server):
         self.browser = browser
-        browser.get(f"{server.api}/docs")
+        self.address = f"{server.api}/docs"
+        self.load()
+
+    def load(self):
+        """Load the page, again if it is there already; it remembers what was made with it."""
+        self.browser.get(self.address)
         self.wait(lambda: self.find("#operations-Flows-create_flow"))
 
     def find(self, selector, within=None):
@@ -186,7 +194,9 @@ def test_every_example_works_when_execute_is_pressed_and_nothing_leaves_the_serv
     listed = {element.get_attribute("id") for element in browser.find_elements(By.CSS_SELECTOR, ".opblock")}
     assert listed == {element_id(tag, operation) for tag, operation, _ in JOURNEY}, "the journey visits every operation"
     answers = {}
-    for tag, operation, expected in JOURNEY:
+    for number, (tag, operation, expected) in enumerate(JOURNEY, 1):
+        if number % STAGE == 0:
+            page.load()
         status, answers[operation] = page.execute(tag, operation)
         assert status == expected, (operation, answers[operation])
     assert "auto-scheduled" in answers["read_flow_runs"]
