@@ -46,8 +46,13 @@ class Deployments(Repository):
 
     def read_by_names(self, flow_name, name):
         """The deployment `name` of the flow `flow_name`. Raises NotFound."""
-        flow_id = select(FLOW.c.id).where(FLOW.c.name == flow_name).scalar_subquery()
-        return self.require_where(DEPLOYMENT.c.name == name, DEPLOYMENT.c.flow_id == flow_id)
+        return self._the_one(self._by_names(), {"flow_name": flow_name, "name": name})
+
+    @classmethod
+    @cache
+    def _by_names(cls):
+        flow_id = select(FLOW.c.id).where(FLOW.c.name == bindparam("flow_name")).scalar_subquery()
+        return cls.selection().where(DEPLOYMENT.c.name == bindparam("name"), DEPLOYMENT.c.flow_id == flow_id)
 
     def lock(self, *, for_delete=False, **identity):
         """The whole row whose columns have the values `identity`, locked until the transaction ends, or None.
