@@ -3,7 +3,6 @@
 `create_app` is the only place where the parts are put together.
 """
 
-import os
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -40,16 +39,12 @@ def create_app(settings=None, clock=utcnow):
     from app.services.vault import Vault
 
     settings = settings or Settings.from_environ()
-    app = Flask("mintaka", instance_path=str(Path.cwd() / "instance"))
+    app = Flask("mintaka", instance_path=str(instance()))
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     logging.configure(settings)
     for name in unknown_variables():
         app.logger.warning("%s is not a setting and has no effect", name)
-    url = settings.database_url or default_database_url(app)
-    try:
-        database = Database(url, settings)
-    except ValueError as error:
-        raise InvalidSetting(f"MINTAKA_DATABASE_URL: {error}") from None
+    database = Database(database_url(settings), settings)
     policy = Policy(settings.scheduler_max_runs, settings.scheduler_max_scheduled_time, timedelta(seconds=settings.scheduler_retry_seconds))
     vault = Vault(settings.encryption_keys, key_file(database.url))
     app.extensions["mintaka"] = Services(settings, clock, database, policy, vault)
@@ -58,7 +53,25 @@ def create_app(settings=None, clock=utcnow):
     return app
 
 
-def default_database_url(app):
-    """SQLite in the instance folder of the directory the server runs in."""
-    os.makedirs(app.instance_path, exist_ok=True)
-    return f"sqlite:///{Path(app.instance_path) / 'mintaka.db'}"
+def instance():
+    """The folder of the default database: `instance` in the directory the server runs in."""
+    return Path.cwd() / "instance"
+
+
+def database_url(settings):
+    """The SQLAlchemy URL that `settings` name; where they name none, that of SQLite's file in the instance folder, which is made.
+
+    Raises InvalidSetting.
+    """
+    from app.db import dialects
+
+    if settings.database_url:
+        try:
+            return dialects.database_url(settings.database_url)
+        except ValueError as error:
+            raise InvalidSetting(f"MINTAKA_DATABASE_URL: {error}") from None
+    try:
+        instance().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidSetting(f"MINTAKA_DATABASE_URL is not set, and {instance()} cannot be made: {error.strerror}") from None
+    return dialects.sqlite_file(instance() / "mintaka.db")

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import os
+import re
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import timedelta
 
@@ -11,6 +12,15 @@ from app.domain.bounds import Bounds
 
 class InvalidSetting(ValueError):
     """A MINTAKA_* variable holds a value that cannot be used."""
+
+
+# Seconds: PostgreSQL counts a timeout in milliseconds, in 31 bits
+LONGEST_TIMEOUT = 2_147_483
+
+# What gunicorn binds to, and what a browser sends as Origin
+PORT = r"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+ADDRESS = rf"unix:.+|fd://[0-9]+|(?:\[[0-9A-Fa-f:.]+\]|[^:/\[\]\s]*):{PORT}"
+ORIGIN = r"[a-z][a-z0-9+.-]*://[^/?#@\sA-Z]+"
 
 
 def _whole(minimum, maximum=2**31 - 1):
@@ -23,14 +33,14 @@ def _whole(minimum, maximum=2**31 - 1):
     return read
 
 
-def _seconds(minimum=0.0):
+def _seconds(minimum=0.0, maximum=366 * 86_400):
     def read(text):
         try:
             number = float(text)
         except ValueError:
             number = -1.0
-        if not minimum <= number <= 366 * 86400:
-            raise ValueError(f"a number of seconds of at least {minimum:g}")
+        if not minimum <= number <= maximum:
+            raise ValueError(f"a number of seconds from {minimum:g} to {maximum}")
         return number
 
     return read
@@ -51,6 +61,20 @@ def _one_of(*choices):
 
 def _words(text):
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _each(pattern, example):
+    def read(text):
+        words = _words(text)
+        if not words or not all(re.fullmatch(pattern, word) for word in words):
+            raise ValueError(f"{example}; several are comma-separated")
+        return words
+
+    return read
+
+
+def _addresses(text):
+    return ",".join(_each(ADDRESS, "an address such as 127.0.0.1:8000, [::]:8000 or unix:/run/mintaka.sock")(text))
 
 
 def _switch(text):
@@ -84,9 +108,18 @@ class Settings:
         _whole(0, 1000),
         "Connections kept per process in each of its two pools (reads and writes). 0 means one per gunicorn thread, plus one.",
     )
-    database_statement_timeout: float = _setting(30.0, _seconds(), "Seconds after which PostgreSQL ends a statement. 0 means never.")
-    database_lock_timeout: float = _setting(10.0, _seconds(), "Seconds to wait for a row lock (PostgreSQL) or the write lock (SQLite).")
-    database_idle_timeout: float = _setting(60.0, _seconds(), "Seconds after which PostgreSQL ends an idle transaction. 0 means never.")
+    database_connect_timeout: float = _setting(
+        5.0, _seconds(2, LONGEST_TIMEOUT), "Seconds to wait for a connection to PostgreSQL, for each of its addresses."
+    )
+    database_statement_timeout: float = _setting(
+        30.0, _seconds(0, LONGEST_TIMEOUT), "Seconds after which PostgreSQL ends a statement. 0 means never."
+    )
+    database_lock_timeout: float = _setting(
+        10.0, _seconds(0.001, LONGEST_TIMEOUT), "Seconds to wait for a row lock (PostgreSQL) or the write lock (SQLite)."
+    )
+    database_idle_timeout: float = _setting(
+        60.0, _seconds(0, LONGEST_TIMEOUT), "Seconds after which PostgreSQL ends an idle transaction. 0 means never."
+    )
 
     scheduler_max_runs: int = _setting(100, _whole(1, 10_000), "Runs kept ahead for each active schedule.")
     scheduler_max_scheduled_time: timedelta = _setting(timedelta(days=100), _duration, "How far ahead runs are made, in seconds.")
@@ -108,7 +141,11 @@ class Settings:
     max_filter_values: int = _setting(1000, _whole(1, 10_000), "Values in one list of a filter.")
     page_size: int = _setting(200, _whole(1, 10_000), "The default of `limit`, and its maximum.")
 
-    allowed_origins: tuple = _setting((), _words, "Origins besides the server's own whose pages may call the API (CORS), comma-separated.")
+    allowed_origins: tuple = _setting(
+        (),
+        _each(ORIGIN, "an origin such as https://ui.example, in lower case and without a path"),
+        "Origins besides the server's own whose pages may call the API (CORS), comma-separated.",
+    )
     encryption_keys: tuple = _setting(
         (),
         _fernet_keys,
@@ -119,7 +156,7 @@ class Settings:
     log_format: str = _setting("text", _one_of("text", "json"), "How log lines are written.")
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "The least severe level that is logged.")
 
-    bind: str = _setting("127.0.0.1:8000", str, "The address gunicorn listens on.")
+    bind: str = _setting("127.0.0.1:8000", _addresses, "The address gunicorn listens on.")
     workers: int = _setting(2, _whole(1, 256), "gunicorn worker processes.")
     threads: int = _setting(4, _whole(1, 256), "Threads in each gunicorn worker.")
     graceful_timeout: float = _setting(30.0, _seconds(1), "Seconds that requests in flight are given to finish when a worker stops.")

@@ -9,12 +9,15 @@ import math
 import os
 import time
 
+from app import database_url
 from app.config import InvalidSetting, Settings
 
 try:
     settings = Settings.from_environ()
+    # a worker that cannot start is started again for ever
+    database_url(settings)
 except InvalidSetting as error:
-    raise SystemExit(str(error)) from None
+    raise SystemExit(f"mintaka: {error}") from None
 
 bind = [address.strip() for address in settings.bind.split(",")]
 worker_class = "app.gunicorn_worker.Worker"

@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from urllib.error import HTTPError, URLError
+from http.client import HTTPException
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 API, QUEUE, *PROGRAM = sys.argv[1:]
@@ -17,20 +19,17 @@ LEASE = 30  # seconds after which the run is given to another, should this worke
 
 
 def call(path, body=None):
+    """The server's answer, asked for again until there is one. Raises HTTPError when it refuses."""
     data = None if body is None else json.dumps(body).encode()
-    with urlopen(Request(API + path, data, {"Content-Type": "application/json"}), timeout=10) as answer:
-        return json.load(answer)
-
-
-def is_ours(path, lease):
-    """Renew the lease. False once the run is no longer this worker's; an answer that does not come says nothing yet."""
-    try:
-        call(f"{path}/heartbeat", lease | {"lease_seconds": LEASE})
-    except HTTPError as error:
-        return error.code not in (404, 409)
-    except URLError:
-        pass
-    return True
+    while True:
+        try:
+            with urlopen(Request(API + path, data, {"Content-Type": "application/json"}), timeout=10) as answer:
+                return json.load(answer)
+        except (OSError, HTTPException) as error:
+            if isinstance(error, HTTPError) and error.code < 500:
+                raise
+            print(f"trying again: {error!r}", file=sys.stderr)
+            time.sleep(1)
 
 
 def execute(claim):
@@ -38,34 +37,30 @@ def execute(claim):
     path = f"/flow_runs/{run['id']}"
     if call(f"{path}/set_state", lease | {"state": {"type": "RUNNING"}})["status"] != "ACCEPT":
         return
-    with subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, text=True) as process:
-        try:
-            while process.returncode is None:
-                try:
-                    process.communicate(json.dumps(run["parameters"]), timeout=LEASE / 3)
-                except subprocess.TimeoutExpired:
-                    if not is_ours(path, lease):
-                        return
-        finally:
-            process.kill()
+    with tempfile.TemporaryFile("w+") as given:
+        json.dump(run["parameters"], given)
+        given.seek(0)
+        with subprocess.Popen(PROGRAM, stdin=given) as process:
+            try:
+                while process.returncode is None:
+                    try:
+                        process.wait(LEASE / 3)
+                    except subprocess.TimeoutExpired:
+                        call(f"{path}/heartbeat", lease | {"lease_seconds": LEASE})
+            finally:
+                process.kill()
     state = {"type": "FAILED" if process.returncode else "COMPLETED", "message": f"exit code {process.returncode}"}
     call(f"{path}/set_state", lease | {"state": state})
 
 
-def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    queue = call(f"/work_queues/name/{QUEUE}")["id"]
-    while True:
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+claim_runs = f"/work_queues/{call(f'/work_queues/name/{QUEUE}')['id']}/claim_runs"
+while True:
+    claims = call(claim_runs, {"limit": 1, "lease_seconds": LEASE, "worker": socket.gethostname()})
+    for claim in claims:
         try:
-            claims = call(f"/work_queues/{queue}/claim_runs", {"limit": 1, "lease_seconds": LEASE, "worker": socket.gethostname()})
-            for claim in claims:
-                execute(claim)
-        except URLError as error:
-            print(f"trying again: {error}", file=sys.stderr)
-            claims = []
-        if not claims:
-            time.sleep(1)
-
-
-if __name__ == "__main__":
-    main()
+            execute(claim)
+        except HTTPError as error:
+            print(f"run {claim['flow_run']['id']} is not this worker's any more: {error}", file=sys.stderr)
+    if not claims:
+        time.sleep(1)

@@ -47,7 +47,7 @@ BLUEPRINTS = (
 PREFLIGHT_SECONDS = 600
 
 DESCRIPTION = """
-A deployments and scheduling server for data teams, speaking the deployments API of Prefect Orion 2.0.
+A deployments and scheduling server for data teams, speaking the API of Prefect Orion as it stood in the 2.0 betas.
 
 **To begin:** create a flow (`POST /api/flows/`), then a deployment of it with a schedule (`POST /api/deployments/`), and look at its next
 runs (`POST /api/flow_runs/filter`). In Swagger UI each example works as it is when you press *Execute*: an id of zeros stands for the flow,

@@ -1,5 +1,6 @@
 """Errors as problem documents (RFC 9457): one table gives each error a status, one function writes the document."""
 
+import logging
 from http import HTTPStatus
 
 import marshmallow
@@ -8,7 +9,10 @@ from flask import Response, g
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from app import errors
+from app.db.failures import drivers_words
 from app.schemas.base import MISSING, NULL, UNKNOWN
+
+log = logging.getLogger("mintaka.database")
 
 STATUS = {
     errors.NotFound: 404,
@@ -81,6 +85,9 @@ def register(app):
         if isinstance(error, errors.InvalidField):
             return invalid([item(("body", *filter(None, error.field.split("."))), error.reason, error.kind)])
         status = STATUS[type(error)]
+        if isinstance(error, errors.Unavailable):
+            # the client is not told how the database is reached
+            log.warning("request %s: %s (%s)", g.get("request_id"), error, drivers_words(error) or "no more is known")
         return problem(status, str(error), headers={"Retry-After": "1"} if status == 503 else None)
 
     @app.errorhandler(marshmallow.ValidationError)

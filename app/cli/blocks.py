@@ -16,7 +16,6 @@ from app.cli.options import page_options, tell_rest
 from app.cli.output import output_option, plain, print_json, print_table
 from app.config import environ_for
 from app.db.session import get_session
-from app.domain import bounds
 from app.repositories.block_documents import BlockDocuments
 from app.services.vault import generate_key as new_key
 
@@ -24,6 +23,14 @@ BATCH = 100
 # Seconds for the server to say that it is there, and for the client to register all it has
 PATIENCE = 10
 REGISTERING = 300
+
+HEADINGS = {
+    "block_type": "TYPE",
+    "name": "NAME",
+    "is_default_storage_block_document": "DEFAULT STORAGE",
+    "updated": "UPDATED",
+    "id": "ID",
+}
 
 blocks = Noun("blocks", help="Look after blocks and the keys they are encrypted with.")
 
@@ -36,7 +43,7 @@ def _documents():
 @click.option("--anonymous", is_flag=True, help="Those without a name of their own, too.")
 @page_options
 @output_option
-def ls(anonymous, limit, offset, output):
+def ls(anonymous, part, output):
     """List blocks, without their data.
 
     \b
@@ -44,19 +51,11 @@ def ls(anonymous, limit, offset, output):
       flask --app wsgi blocks ls
       flask --app wsgi blocks ls --anonymous --output json
     """
-    most = bounds.in_force().page_size if limit is None else limit
-    found, more = transaction(lambda: _documents().overview(None if anonymous else False, most, offset), read_only=True)
+    found, more = transaction(lambda: _documents().overview(None if anonymous else False, *part), read_only=True)
     if output == "json":
         print_json(found)
-        return
-    headings = {
-        "block_type": "TYPE",
-        "name": "NAME",
-        "is_default_storage_block_document": "DEFAULT STORAGE",
-        "updated": "UPDATED",
-        "id": "ID",
-    }
-    print_table(headings.values(), [[block[member] for member in headings] for block in plain(found)])
+    else:
+        print_table(HEADINGS.values(), [[block[member] for member in HEADINGS] for block in plain(found)])
     tell_rest(more)
 
 

@@ -44,7 +44,7 @@ def service():
 @click.option("--active/--inactive", default=None, help="Those whose schedule is switched on, or off.")
 @page_options
 @output_option
-def ls(name, flow, tags, active, limit, offset, output):
+def ls(name, flow, tags, active, part, output):
     """List deployments, ordered by name.
 
     \b
@@ -58,16 +58,15 @@ def ls(name, flow, tags, active, limit, offset, output):
         criteria = {"name": {"like_": name}, "tags": {"all_": tags}, "is_schedule_active": {"eq_": active}}
         filters = {"deployments": criteria, "flows": {"name": {"any_": [flow]}} if flow is not None else None}
         clock = mintaka().clock
-        found, more = listing(Deployments(get_session(), clock), filters, limit, offset)
-        ids = {document["flow_id"] for document in found}
-        flows = Flows(get_session(), clock).find({"flows": {"id": {"any_": list(ids)}}}, len(ids))
+        found, more = listing(Deployments(get_session(), clock), filters, part)
+        flows = Flows(get_session(), clock).find({"deployments": criteria}, None)
         return found, more, {str(document["id"]): document["name"] for document in flows}
 
     found, more, flow_names = transaction(work, read_only=True)
     if output == "json":
         print_json(found)
-        return
-    print_table(("DEPLOYMENT", "ACTIVE", "SCHEDULE", "TAGS", "ID"), [_row(one, flow_names) for one in plain(found)])
+    else:
+        print_table(("DEPLOYMENT", "ACTIVE", "SCHEDULE", "TAGS", "ID"), [_row(one, flow_names) for one in plain(found)])
     tell_rest(more)
 
 
@@ -131,7 +130,7 @@ def pause(deployment):
     \b
     Examples:
       flask --app wsgi deployments pause etl/nightly
-      flask --app wsgi deployments ls --tag nightly --output json | jq -r '.[].id' |
+      flask --app wsgi deployments ls --tag nightly --all --output json | jq -r '.[].id' |
         xargs -n 1 flask --app wsgi deployments pause
     """
 

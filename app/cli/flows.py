@@ -15,7 +15,7 @@ flows = Noun("flows", help="Look at flows.")
 @sort_option(Flows)
 @page_options
 @output_option
-def ls(name, tags, sort, limit, offset, output):
+def ls(name, tags, sort, part, output):
     """List flows.
 
     \b
@@ -25,10 +25,10 @@ def ls(name, tags, sort, limit, offset, output):
       flask --app wsgi flows ls --output json
     """
     filters = {"flows": {"name": {"like_": name}, "tags": {"all_": tags}}}
-    found, more = transaction(lambda: listing(Flows(get_session(), mintaka().clock), filters, limit, offset, sort), read_only=True)
+    found, more = transaction(lambda: listing(Flows(get_session(), mintaka().clock), filters, part, sort), read_only=True)
     if output == "json":
         print_json(found)
-        return
-    rows = [(flow["name"], flow["tags"], flow["created"], flow["id"]) for flow in plain(found)]
-    print_table(("NAME", "TAGS", "CREATED", "ID"), rows)
+    else:
+        rows = [(flow["name"], flow["tags"], flow["created"], flow["id"]) for flow in plain(found)]
+        print_table(("NAME", "TAGS", "CREATED", "ID"), rows)
     tell_rest(more)

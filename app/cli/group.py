@@ -1,6 +1,7 @@
 """What every group of commands shares: an app context with the bounds in force, and errors as one line with an exit code."""
 
 import logging
+from contextlib import contextmanager
 from contextvars import copy_context
 
 import click
@@ -9,6 +10,7 @@ from flask.cli import AppGroup, ScriptInfo
 from sqlalchemy.exc import DBAPIError
 
 from app.db import migrate
+from app.db.failures import drivers_words
 from app.db.session import in_transaction
 from app.domain import bounds
 from app.errors import AppError, InvalidField, Unavailable
@@ -55,19 +57,9 @@ class Noun(AppGroup):
         """Run the command that was asked for. Raises Failed or BadInput, whatever went wrong."""
         if not current_app:
             ctx.with_resource(ctx.ensure_object(ScriptInfo).load_app().app_context())
-        try:
+        with errors_on_one_line():
             # the bounds hold for this command, not for whoever called it from Python
             return copy_context().run(self._invoke_within_bounds, ctx)
-        except click.UsageError as error:
-            raise BadInput(_one_line(error)) from None
-        except InvalidField as error:
-            raise BadInput(f"{error.field}: {error.reason}" if error.field else error.reason) from None
-        except AppError as error:
-            reason = _drivers_words(error.__cause__) if isinstance(error, Unavailable) else ""
-            raise Failed(f"{error} ({reason})" if reason else str(error)) from None
-        except DBAPIError as error:
-            log.debug("the database failed", exc_info=True)
-            raise Failed(f"The database failed: {_drivers_words(error)}") from None
 
     def _invoke_within_bounds(self, ctx):
         # options are checked against the bounds as they are parsed, which is inside
@@ -75,16 +67,37 @@ class Noun(AppGroup):
         return super().invoke(ctx)
 
 
+class Alone(click.Command):
+    """A command that is in no group."""
+
+    def invoke(self, ctx):
+        """Run the command. Raises Failed or BadInput, whatever went wrong."""
+        with errors_on_one_line():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def errors_on_one_line():
+    """Turn whatever goes wrong in the block, and may go wrong, into Failed or BadInput."""
+    try:
+        yield
+    except click.UsageError as error:
+        raise BadInput(_one_line(error)) from None
+    except InvalidField as error:
+        raise BadInput(f"{error.field}: {error.reason}" if error.field else error.reason) from None
+    except AppError as error:
+        reason = drivers_words(error) if isinstance(error, Unavailable) else ""
+        raise Failed(f"{error} ({reason})" if reason else str(error)) from None
+    except DBAPIError as error:
+        log.debug("the database failed", exc_info=True)
+        raise Failed(f"The database failed: {drivers_words(error)}") from None
+
+
 def _one_line(error):
     message = error.format_message()
     if isinstance(error, click.BadParameter) or error.ctx is None:
         return message
     return f"{message} See '{error.ctx.command_path} --help'."
-
-
-def _drivers_words(error):
-    """The first line of what the database's driver said, for an administrator, who may see it."""
-    return str(getattr(error, "orig", None) or "").partition("\n")[0]
 
 
 def mintaka():

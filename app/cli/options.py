@@ -1,6 +1,8 @@
 """Options that several commands take, read and checked by the rules of the API's requests."""
 
 import uuid
+from functools import wraps
+from typing import NamedTuple
 
 import click
 from marshmallow import ValidationError
@@ -57,11 +59,28 @@ def flow_option(command):
     return click.option("--flow", help="Those of the flow with this name.")(command)
 
 
+class Part(NamedTuple):
+    """Which part of a list: at most `limit` (None: all there are), behind the first `offset`."""
+
+    limit: int | None
+    offset: int
+
+
 def page_options(command):
-    """`--limit` and `--offset`."""
+    """`--limit`, `--offset` and `--all`, handed to the command as one `part`."""
+
+    @wraps(command)
+    def with_part(*args, limit, offset, every, **options):
+        if every and limit is not None:
+            raise click.UsageError("Give --limit or --all, not both.", click.get_current_context())
+        if limit is None and not every:
+            limit = bounds.in_force().page_size
+        return command(*args, part=Part(limit, offset), **options)
+
+    every = click.option("--all", "every", is_flag=True, help="All there are, in place of a limit.")
     offset = click.option("--offset", type=int, default=0, callback=checked(Page, "offset"), help="Pass over so many first.")
     limit = click.option("--limit", type=int, callback=checked(Page, "limit"), help="At most so many; the maximum if not given.")
-    return limit(offset(command))
+    return limit(offset(every(with_part)))
 
 
 def sort_option(repository):
@@ -70,18 +89,17 @@ def sort_option(repository):
     return click.option("--sort", type=click.Choice(sorts), default=sorts[0], show_default=True, help="The order.")
 
 
-def listing(repository, filters, limit, offset, sort=None):
+def listing(repository, filters, part, sort=None):
     """The documents that meet `filters`, and how many there are behind them."""
-    limit = bounds.in_force().page_size if limit is None else limit
-    found = repository.find(filters, limit, offset, sort)
+    found = repository.find(filters, part.limit, part.offset, sort)
     # a page that is not full is the last one
-    return found, max(repository.count(filters) - offset - len(found), 0) if len(found) == limit else 0
+    return found, max(repository.count(filters) - part.offset - len(found), 0) if len(found) == part.limit else 0
 
 
 def tell_rest(more):
-    """Say on standard error that a list goes on."""
+    """Say on standard error that a list goes on, to scripts too: what they do next would be done to a part of it."""
     if more:
-        click.echo(f"({more} more; --limit and --offset show them)", err=True)
+        click.echo(f"({more} more; --all shows them)", err=True)
 
 
 class DeploymentType(click.ParamType):

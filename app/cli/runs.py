@@ -38,7 +38,7 @@ HEADINGS = ("NAME", "STATE", "EXPECTED START", "START", "TAGS", "ID")
 @sort_option(FlowRuns)
 @page_options
 @output_option
-def ls(deployment, flow, name, states, tags, after, before, sort, limit, offset, output):
+def ls(deployment, flow, name, states, tags, after, before, sort, part, output):
     """List flow runs.
 
     Instants are ISO 8601; one without an offset is in UTC.
@@ -59,14 +59,14 @@ def ls(deployment, flow, name, states, tags, after, before, sort, limit, offset,
             "deployment_id": {"any_": [require_deployment(deployment)["id"]] if deployment else None},
         }
         filters = {"flow_runs": criteria, "flows": {"name": {"any_": [flow]}} if flow is not None else None}
-        return listing(FlowRuns(get_session(), mintaka().clock), filters, limit, offset, sort)
+        return listing(FlowRuns(get_session(), mintaka().clock), filters, part, sort)
 
     found, more = transaction(work, read_only=True)
     if output == "json":
         print_json(found)
     else:
         print_runs(plain(found))
-        tell_rest(more)
+    tell_rest(more)
 
 
 def print_runs(found):

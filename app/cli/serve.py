@@ -1,5 +1,6 @@
 """`flask serve`: a whole Mintaka on one machine, for a first look, a laptop or a small installation."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -9,8 +10,11 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from app.cli.group import Alone
 from app.cli.signals import stop_signals
 from app.db import migrate
+
+log = logging.getLogger("mintaka.serve")
 
 # Seconds between a child's death and its being noticed
 CHECK_EVERY = 0.2
@@ -51,7 +55,7 @@ def supervise(commands, patience, wanted=lambda: True):
             while wanted():
                 ended = [(name, child.returncode) for name, child in children.items() if child.poll() is not None]
                 for name, code in ended:
-                    click.echo(f"{name} ended with exit code {code}; stopping the rest", err=True)
+                    log.error("%s ended with exit code %d; stopping the rest", name, code)
                 if ended:
                     return 1
                 if stop.wait(CHECK_EVERY):
@@ -61,7 +65,7 @@ def supervise(commands, patience, wanted=lambda: True):
             _end(children.values(), patience)
 
 
-@click.command()
+@click.command(cls=Alone)
 @click.option("--exit-with-parent", is_flag=True, help="Stop, too, when the process that started this command ends.")
 @with_appcontext
 def serve(exit_with_parent):

@@ -1,6 +1,7 @@
-"""What differs between PostgreSQL and SQLite. No other module names a dialect."""
+"""What differs between PostgreSQL and SQLite. No other module names a dialect; `failures` knows the codes of their errors."""
 
 import json
+import math
 import random
 import sqlite3
 import time
@@ -10,6 +11,7 @@ from urllib.parse import quote
 import orjson
 from sqlalchemy import (
     JSON,
+    URL,
     BigInteger,
     DateTime,
     Text,
@@ -30,16 +32,15 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.types import TypeDecorator
 
 from app.domain.instants import UTC
 
 DRIVERS = {"postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2", "sqlite": "sqlite+pysqlite"}
 
-# SQLSTATE classes, from appendix A of the PostgreSQL manual
-TRANSIENT = {"40001", "40P01"}  # serialization_failure, deadlock_detected
-BUSY = {"55P03", "57014", "53300", "57P01", "57P02", "57P03"}  # lock and statement timeouts, too many connections, shutdown
+# libpq's parameters for a server that is gone without a word: half a minute of silence on a connection, and it is over
+PATIENCE_WITH_SERVERS = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 
 # Seconds between two looks at SQLite's write lock: at least, at most
 SQLITE_LOOKS = (0.001, 0.005)
@@ -52,14 +53,23 @@ def database_url(text):
     """
     try:
         url = make_url(text)
-    except ArgumentError:
-        raise ValueError("not a database URL; write sqlite:///file or postgresql://user@host/database") from None
+    except (ArgumentError, ValueError):
+        # not a word of what was wrong with it: it may be a part of a password
+        raise ValueError(
+            "not a database URL; write sqlite:///file or postgresql://user:password@host/database, with @ : / ? # and % in a name or "
+            "a password as %40 %3A %2F %3F %23 and %25"
+        ) from None
     driver = DRIVERS.get(url.drivername, url.drivername)
     if driver not in DRIVERS.values():
         raise ValueError(f"{url.drivername}:// is not supported; use sqlite:///file or postgresql://user@host/database")
     if driver == DRIVERS["sqlite"] and url.database in (None, "", ":memory:"):
         raise ValueError("an in-memory SQLite database cannot be shared between threads; name a file: sqlite:///file")
     return url.set(drivername=driver)
+
+
+def sqlite_file(path):
+    """The SQLAlchemy URL of a SQLite file, whatever characters its path has."""
+    return URL.create(DRIVERS["sqlite"], database=str(path))
 
 
 def shown(url):
@@ -82,14 +92,18 @@ def engine_arguments(url, settings):
         return common | {"connect_args": {"isolation_level": None, "timeout": settings.database_lock_timeout}}
     options = {
         "timezone": "UTC",
-        "statement_timeout": round(settings.database_statement_timeout * 1000),
-        "lock_timeout": round(settings.database_lock_timeout * 1000),
-        "idle_in_transaction_session_timeout": round(settings.database_idle_timeout * 1000),
+        # rounded up: 0 means never
+        "statement_timeout": math.ceil(settings.database_statement_timeout * 1000),
+        "lock_timeout": math.ceil(settings.database_lock_timeout * 1000),
+        "idle_in_transaction_session_timeout": math.ceil(settings.database_idle_timeout * 1000),
         # a plan made for one query's values is made anew in a fraction of a millisecond; compiling it to machine code takes a hundred
         "jit": "off",
     }
-    text = " ".join(f"-c {name}={value}" for name, value in options.items())
-    return common | {"pool_use_lifo": True, "connect_args": {"options": text, "application_name": "mintaka"}}
+    given = " ".join(f"-c {name}={value}" for name, value in options.items())
+    connect = PATIENCE_WITH_SERVERS | {"connect_timeout": math.ceil(settings.database_connect_timeout), "application_name": "mintaka"}
+    # what the URL says wins
+    connect = {name: value for name, value in connect.items() if name not in url.query}
+    return common | {"pool_use_lifo": True, "connect_args": connect | {"options": f"{given} {url.query.get('options', '')}".strip()}}
 
 
 def engines(url, settings):
@@ -174,6 +188,17 @@ def advisory_lock(connection, number):
     """Hold a lock that every process shares, until the transaction ends. On SQLite the write transaction is that lock."""
     if not is_sqlite(connection):
         connection.execute(select(func.pg_advisory_xact_lock(number)))
+
+
+def migration_lock(connection, number):
+    """`advisory_lock`, waited for as long as it takes, for statements that may take long themselves."""
+    if not is_sqlite(connection):
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
+    advisory_lock(connection, number)
+    if not is_sqlite(connection):
+        # who waits for a table keeps everybody behind it waiting
+        connection.execute(text("SET LOCAL lock_timeout = DEFAULT"))
 
 
 class UtcDateTime(TypeDecorator):
@@ -349,36 +374,3 @@ def _sqlite_form(value):
 def _sqlite_member(value, kind):
     # SQLAlchemy's form of a UUID in SQLite is its 32 digits
     return type_coerce(func.replace(value, "-", "") if kind is Uuid else value, kind)
-
-
-def failure(error):
-    """What a driver's error means for the transaction: "retry", "busy", "conflict", or None for a fault of ours."""
-    if not isinstance(error, DBAPIError):
-        return None
-    if isinstance(error, IntegrityError):
-        return "conflict"
-    code = getattr(error.orig, "pgcode", None)
-    if error.connection_invalidated or code in TRANSIENT:
-        return "retry"
-    if isinstance(error.orig, sqlite3.Error):
-        return "busy" if any(words in str(error.orig) for words in ("locked", "unable to open")) else None
-    # psycopg2 gives no code when no connection came about
-    unreachable = isinstance(error, OperationalError) and code is None
-    return "busy" if code in BUSY or unreachable else None
-
-
-def broken_rule(error):
-    """What an IntegrityError means, for the client whose request caused it."""
-    code = getattr(error.orig, "pgcode", None)
-    if code == "23503" or "FOREIGN KEY" in str(error.orig):
-        column = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
-        named = f" ({column.split('_', 1)[1]})" if column else ""
-        return f"The request refers to something that does not exist{named}."
-    if code == "23505" or "UNIQUE" in str(error.orig):
-        return "Something with the same unique values exists already."
-    return "The request breaks a rule of the database."
-
-
-def jitter(attempt):
-    """Seconds to wait before retry number `attempt` (from 1)."""
-    return random.uniform(0.5, 1.0) * 0.02 * 4**attempt

@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from app.db.dialects import advisory_lock, delete_all, is_sqlite
+from app.db.dialects import delete_all, is_sqlite, migration_lock
 from app.db.models import Base
 
 LOCK = 0x6D696E74  # one number for every process that migrates this database
@@ -20,6 +20,11 @@ def _config(connection=None):
     config.set_main_option("script_location", str(files("migrations")))
     config.attributes["connection"] = connection
     return config
+
+
+@cache
+def _known():
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 @cache
@@ -38,6 +43,8 @@ def pending(database):
     at = current(database)
     if at == head():
         return None
+    if at is not None and at not in _known():
+        return f"The database is at revision {at}, which this program is too old to know: install the newer one, or downgrade with that."
     return f"The database is at revision {at or 'none'} and needs {head()}; `flask --app wsgi db upgrade` migrates it."
 
 
@@ -65,7 +72,7 @@ def differences(database):
 
 def _migrate(database, direction, revision):
     def work(session):
-        advisory_lock(session.connection(), LOCK)
+        migration_lock(session.connection(), LOCK)
         direction(_config(session.connection()), revision)
 
     database.run(work)

@@ -8,7 +8,7 @@ from flask import g, has_app_context
 from sqlalchemy.exc import DBAPIError, TimeoutError
 from sqlalchemy.orm import Session
 
-from app.db import dialects
+from app.db import dialects, failures
 from app.errors import Conflict, Unavailable
 
 ATTEMPTS = 4
@@ -55,16 +55,16 @@ class Database:
             except TimeoutError as error:
                 raise Unavailable("every database connection is in use") from error
             except DBAPIError as error:
-                failure = dialects.failure(error)
+                failure = failures.failure(error)
                 if worked and error.connection_invalidated and not read_only:
                     # the commit may have happened: to do it all again could do it twice
                     raise Unavailable("the connection was lost during the commit; look whether the change was made") from error
                 if failure == "retry" and attempt < ATTEMPTS:
-                    time.sleep(dialects.jitter(attempt))
+                    time.sleep(failures.jitter(attempt))
                 elif failure == "conflict":
-                    raise Conflict(dialects.broken_rule(error)) from error
-                elif failure in ("retry", "busy"):
-                    raise Unavailable("the database is too busy or does not answer") from error
+                    raise Conflict(failures.broken_rule(error)) from error
+                elif failure in failures.UNAVAILABLE:
+                    raise Unavailable(failures.UNAVAILABLE[failure]) from error
                 else:
                     raise
 

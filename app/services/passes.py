@@ -4,6 +4,7 @@ import logging
 import time
 from dataclasses import dataclass
 
+from app.db.failures import drivers_words
 from app.errors import Unavailable
 
 log = logging.getLogger("mintaka.scheduler")
@@ -16,7 +17,8 @@ def repeat(work, loop_seconds, wait, name="scheduler"):
         try:
             work()
         except Unavailable as error:
-            log.warning("a %s pass was cut short, the next one takes it up: %s", name, error)
+            said = drivers_words(error) or "no more is known"
+            log.warning("a %s pass was cut short, the next one takes it up: %s (%s)", name, error, said)
         except Exception:
             log.exception("a %s pass failed; the next one starts as usual", name)
         if wait(max(loop_seconds - (time.perf_counter() - began), 0)):

@@ -2,8 +2,12 @@
 
 import pytest
 
+from app import create_app
+from app.config import Settings
+from tests.api.asking import ok
 from tests.api.factories import make_deployment, make_flow, make_flow_run
-from tests.cli.results import documents, done, table
+from tests.cli.results import documents, done, failed, table
+from tests.conftest import ApiClient
 
 
 @pytest.fixture
@@ -112,7 +116,28 @@ def test_runs_of_a_deployment_can_be_asked_for_by_its_id(run, runs):
     assert [one["NAME"] for one in table(run("runs", "ls", "--deployment", runs["id"]))] == ["made"]
 
 
-def test_a_list_that_goes_on_says_so_to_people_and_leaves_json_alone(run, deployments):
-    assert run("deployments", "ls", "--limit", "1", "--offset", "1").stderr == "(1 more; --limit and --offset show them)\n"
+def test_a_list_that_goes_on_says_so_to_people_and_to_scripts_beside_their_json(run, deployments):
+    assert run("deployments", "ls", "--limit", "1", "--offset", "1").stderr == "(1 more; --all shows them)\n"
     assert run("deployments", "ls", "--limit", "2", "--offset", "1").stderr == ""
-    assert run("deployments", "ls", "--limit", "1", "--output", "json").stderr == ""
+    listed = run("deployments", "ls", "--limit", "1", "--output", "json")
+    assert listed.stderr == "(2 more; --all shows them)\n"
+    assert len(documents(listed)) == 1
+
+
+def test_all_there_are_can_be_asked_for_however_many(sqlite_url):
+    app = create_app(Settings(database_url=sqlite_url, page_size=2))
+    app.test_client_class = ApiClient
+    client = app.test_client()
+    deployment = make_deployment(client)
+    for _ in range(4):
+        make_deployment(client)
+        ok(client.post(f"/deployments/{deployment['id']}/create_flow_run"), 201)
+    run = app.test_cli_runner().invoke
+    for noun, number in (("deployments", 5), ("flows", 5), ("runs", 4)):
+        listed = run(args=[noun, "ls", "--all", "--output", "json"])
+        assert len(documents(listed)) == number
+        assert listed.stderr == ""
+        assert len(documents(run(args=[noun, "ls", "--all", "--offset", "3", "--output", "json"]))) == number - 3
+        assert "--limit or --all" in failed(run(args=[noun, "ls", "--all", "--limit", "1"]), 2)
+    assert documents(run(args=["blocks", "ls", "--all", "--output", "json"])) == []
+    app.extensions["mintaka"].database.dispose()

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text, event, func, inse
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from app.config import Settings
-from app.db import dialects
+from app.db import dialects, failures
 from app.db.session import Database, get_session, in_transaction
 from app.errors import Conflict, NotFound, Unavailable
 
@@ -87,7 +87,7 @@ def sqlite_counters(sqlite_url):
 @pytest.fixture
 def patient_retries(monkeypatch):
     """Retries that do not wait: how long they do is not what is tested."""
-    monkeypatch.setattr(dialects, "jitter", lambda attempt: 0)
+    monkeypatch.setattr(failures, "jitter", lambda attempt: 0)
 
 
 @contextmanager

@@ -98,7 +98,17 @@ def test_an_empty_variable_means_the_default(text):
         ("MINTAKA_SCHEDULER_MAX_RUNS", "1.5", "a whole number"),
         ("MINTAKA_SCHEDULER_MAX_RUNS", "1_0", "a whole number"),
         ("MINTAKA_SCHEDULER_MAX_RUNS", "-1", "a whole number"),
-        ("MINTAKA_SCHEDULER_LOOP_SECONDS", "0", "at least 0.1"),
+        ("MINTAKA_SCHEDULER_LOOP_SECONDS", "0", "from 0.1 to"),
+        ("MINTAKA_DATABASE_CONNECT_TIMEOUT", "1", "from 2 to 2147483"),
+        # PostgreSQL would refuse the connection
+        ("MINTAKA_DATABASE_STATEMENT_TIMEOUT", "2147484", "from 0 to 2147483"),
+        # it would wait for ever
+        ("MINTAKA_DATABASE_LOCK_TIMEOUT", "0", "from 0.001 to 2147483"),
+        ("MINTAKA_BIND", "127.0.0.1:65536", "an address such as 127.0.0.1:8000"),
+        ("MINTAKA_BIND", "8000", "an address such as 127.0.0.1:8000"),
+        ("MINTAKA_BIND", ",", "an address such as 127.0.0.1:8000"),
+        ("MINTAKA_ALLOWED_ORIGINS", "https://ui.example/", "an origin such as https://ui.example"),
+        ("MINTAKA_ALLOWED_ORIGINS", "https://ui.example, ui.example", "an origin such as https://ui.example"),
         ("MINTAKA_SCHEDULER_LOOP_SECONDS", "nan", "a number of seconds"),
         ("MINTAKA_SCHEDULER_LOOP_SECONDS", "inf", "a number of seconds"),
         ("MINTAKA_SCHEDULER_LOOP_SECONDS", "soon", "a number of seconds"),

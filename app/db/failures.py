@@ -1,0 +1,62 @@
+"""What the errors of database drivers mean."""
+
+import random
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from app.errors import Unavailable
+
+# SQLSTATE, from appendix A of the PostgreSQL manual
+TRANSIENT = {"40001", "40P01"}  # serialization_failure, deadlock_detected
+BUSY = {"55P03", "57014", "53300", "57P01", "57P02", "57P03"}  # lock and statement timeouts, too many connections, shutdown
+# names of SQLite's result codes, which longer ones begin with
+SQLITE = {"SQLITE_BUSY": "busy", "SQLITE_LOCKED": "busy", "SQLITE_CANTOPEN": "unreachable"}
+FOREIGN_KEY, UNIQUE = "23503", "23505"
+
+# What to tell whoever asked, when to try again at once has not helped or would not
+_TOO_BUSY = "the database is too busy or does not answer"
+UNAVAILABLE = {"retry": _TOO_BUSY, "busy": _TOO_BUSY, "unreachable": "the database cannot be reached"}
+
+
+def failure(error):
+    """What a driver's error means for the transaction: "retry", "busy", "unreachable", "conflict", or None for a fault of ours."""
+    if not isinstance(error, DBAPIError):
+        return None
+    if isinstance(error, IntegrityError):
+        return "conflict"
+    code = getattr(error.orig, "pgcode", None)
+    if error.connection_invalidated or code in TRANSIENT:
+        return "retry"
+    name = getattr(error.orig, "sqlite_errorname", None)
+    if name is not None:
+        return next((meaning for start, meaning in SQLITE.items() if name.startswith(start)), None)
+    if code in BUSY:
+        return "busy"
+    # psycopg2 gives no code when no connection came about
+    return "unreachable" if isinstance(error, OperationalError) and code is None else None
+
+
+def broken_rule(error):
+    """What an IntegrityError means, for the client whose request caused it."""
+    code = getattr(error.orig, "pgcode", None)
+    if code == FOREIGN_KEY or "FOREIGN KEY" in str(error.orig):
+        constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+        named = f" ({constraint.split('_', 1)[1]})" if constraint else ""
+        return f"The request refers to something that does not exist{named}."
+    if code == UNIQUE or "UNIQUE" in str(error.orig):
+        return "Something with the same unique values exists already."
+    return "The request breaks a rule of the database."
+
+
+def drivers_words(error):
+    """The first line of what the database's driver said, for operators; nothing when it was not asked.
+
+    `error` is an Unavailable, or an error of SQLAlchemy's.
+    """
+    cause = error.__cause__ if isinstance(error, Unavailable) else error
+    return str(getattr(cause, "orig", None) or "").partition("\n")[0]
+
+
+def jitter(attempt):
+    """Seconds to wait before retry number `attempt` (from 1)."""
+    return random.uniform(0.5, 1.0) * 0.02 * 4**attempt
