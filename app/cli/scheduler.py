@@ -85,5 +85,9 @@ def _run_once(worker, beside, all_active, stop, output):
             click.echo(str(each))
     if report.failures:
         click.echo(f"{report.failures} of the schedules failed; `flask deployments inspect` shows the reason of each.", err=True)
+    if report.skipped:
+        click.echo(
+            f"{report.skipped} deployments were held by others and left as they are; another pass with --all takes them up.", err=True
+        )
     if stop.asked:
         click.echo("Stopped by a signal: the pass may be incomplete.", err=True)

@@ -22,6 +22,7 @@ COLUMNS = (
     DEPLOYMENT.c.flow_runner_type,
     raw(DEPLOYMENT.c.flow_runner_config),
 )
+ACTIVE = (DEPLOYMENT.c.is_schedule_active, DEPLOYMENT.c.schedule.is_not(None))
 
 
 class Deployments(Repository):
@@ -113,12 +114,20 @@ class Deployments(Repository):
         statement = select(DEPLOYMENT).where(DEPLOYMENT.c.top_up_due <= now).order_by(DEPLOYMENT.c.top_up_due, DEPLOYMENT.c.id)
         return self.session.execute(statement.limit(limit).with_for_update(key_share=True, skip_locked=True)).all()
 
-    def lock_active_after(self, last_id, limit):
-        """Whole rows of up to `limit` deployments with an active schedule, in order of id, beyond `last_id` (None to begin), locked."""
-        statement = select(DEPLOYMENT).where(DEPLOYMENT.c.is_schedule_active, DEPLOYMENT.c.schedule.is_not(None))
+    def claim(self, ids):
+        """Whole rows of those deployments of `ids` that have an active schedule, in order of id, locked.
+
+        Those that others hold are passed over.
+        """
+        statement = select(DEPLOYMENT).where(DEPLOYMENT.c.id.in_(ids), *ACTIVE).order_by(DEPLOYMENT.c.id)
+        return self.session.execute(statement.with_for_update(key_share=True, skip_locked=True)).all()
+
+    def active_after(self, last_id, limit):
+        """The ids of up to `limit` deployments with an active schedule, in order, beyond `last_id` (None to begin)."""
+        statement = select(DEPLOYMENT.c.id).where(*ACTIVE)
         if last_id is not None:
             statement = statement.where(DEPLOYMENT.c.id > last_id)
-        return self.session.execute(statement.order_by(DEPLOYMENT.c.id).limit(limit).with_for_update(key_share=True)).all()
+        return self.session.scalars(statement.order_by(DEPLOYMENT.c.id).limit(limit)).all()
 
     def record_top_ups(self, outcomes):
         """Write when each deployment is due again.

@@ -3,6 +3,7 @@
 Everything here works on deployments whose rows the caller has locked in its transaction.
 """
 
+import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,8 +22,10 @@ log = logging.getLogger("mintaka.scheduler")
 LONGEST_RETRY = timedelta(days=1)
 TICK = timedelta(microseconds=1)  # the smallest step between instants
 
-# Runs in one statement, which must end well within the statement timeout
+# Runs in one statement, and bytes of what they have from their deployments, which every run holds a copy of: it must end well within
+# the statement timeout
 RUNS_PER_STATEMENT = 5_000
+BYTES_PER_STATEMENT = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -81,16 +84,17 @@ class Scheduling:
                 failures += 1
                 expected = isinstance(error, InvalidSchedule)
                 reason = str(error) if expected else f"{type(error).__name__}: {error}"
-                facts = {"deployment_id": str(row.id)}
-                log.warning("the schedule of deployment %s failed: %s", row.id, reason, exc_info=not expected, extra=facts)
-                wait = min(self.policy.retry * 2 ** min(row.schedule_failures, 20), LONGEST_RETRY)
-                outcomes.append(_outcome(row, now + wait, reason, row.schedule_failures + 1))
+                outcomes.append(_failed(row, now, reason, self.policy, exc_info=not expected))
             else:
                 planned.append((row, result.instants))
                 outcomes.append(_outcome(row, result.due, None, 0))
         created = self._insert(planned)
         self.deployments.record_top_ups(outcomes)
         return created, failures
+
+    def set_back(self, row, reason):
+        """Note that the locked deployment `row` could not be topped up, for a `reason` that is none of its schedule's, and try it later."""
+        self.deployments.record_top_ups([_failed(row, self.clock(), reason, self.policy)])
 
     def fill(self, row, start, end, max_runs):
         """Make the runs of the locked deployment `row` in [start, end], at most `max_runs`. Returns a report: a mapping of
@@ -119,17 +123,26 @@ class Scheduling:
         self.flow_runs.delete_scheduled(row.id, auto_scheduled_only=True)
 
     def _insert(self, planned):
-        # in the order of the key, so that new ids are in the order that rows are written in
-        planned = sorted(planned, key=lambda pair: pair[0].id)
-        owners = [
-            {"id": row.id, "flow_id": row.flow_id, "parameters": row.parameters, "tags": [AUTO_SCHEDULED_TAG, *row.tags]}
-            | {"flow_runner_type": row.flow_runner_type, "flow_runner_config": row.flow_runner_config}
-            for row, instants in planned
-            if instants
-        ]
-        runs = [(row.id, instant) for row, instants in planned for instant in instants]
-        parts = (runs[start : start + RUNS_PER_STATEMENT] for start in range(0, len(runs), RUNS_PER_STATEMENT))
-        return sum(self.flow_runs.insert_scheduled(owners, [_run(*run) for run in part]) for part in parts)
+        return sum(self.flow_runs.insert_scheduled(*statement) for statement in _statements(planned))
+
+
+def _statements(planned):
+    """Yield (owners, runs), as `FlowRuns.insert_scheduled` takes them, for statements of a bounded size, each with a run at least."""
+    owners, runs, size = {}, [], 0
+    # in the order of the key, so that new ids are in the order that rows are written in
+    for row, instants in sorted(planned, key=lambda pair: pair[0].id):
+        owner = {"id": row.id, "flow_id": row.flow_id, "parameters": row.parameters, "tags": [AUTO_SCHEDULED_TAG, *row.tags]}
+        owner |= {"flow_runner_type": row.flow_runner_type, "flow_runner_config": row.flow_runner_config}
+        weight = len(json.dumps([row.parameters, row.tags, row.flow_runner_config])) if instants else 0
+        for instant in instants:
+            if runs and (len(runs) == RUNS_PER_STATEMENT or size + weight > BYTES_PER_STATEMENT):
+                yield list(owners.values()), runs
+                owners, runs, size = {}, [], 0
+            owners[row.id] = owner
+            runs.append(_run(row.id, instant))
+            size += weight
+    if runs:
+        yield list(owners.values()), runs
 
 
 def _run(deployment_id, instant):
@@ -140,3 +153,9 @@ def _run(deployment_id, instant):
 
 def _outcome(row, due, error, failures):
     return {"id": row.id, "top_up_due": due, "schedule_error": error, "schedule_failures": failures}
+
+
+def _failed(row, now, reason, policy, **logged):
+    log.warning("the schedule of deployment %s failed: %s", row.id, reason, extra={"deployment_id": str(row.id)}, **logged)
+    wait = min(policy.retry * 2 ** min(row.schedule_failures, 20), LONGEST_RETRY)
+    return _outcome(row, now + wait, reason, row.schedule_failures + 1)
