@@ -56,7 +56,11 @@ def plan(schedule, now, policy):
     if len(instants) == policy.max_runs:
         # again once a tenth of them has passed: few writes at a time, but not one transaction for every run that starts
         return Plan(instants, instants[max(policy.max_runs // 10, 1) - 1] + TICK)
-    following = next(iter(schedule.occurrences(end + TICK, LATEST, 1)), None)
+    try:
+        following = next(iter(schedule.occurrences(end + TICK, LATEST, 1)), None)
+    except schedules.ScheduleTooSlow:
+        # it may be so far off that it is not to be found in one go, or come soon: a tenth of the horizon on, more of it is in sight
+        return Plan(instants, now + max((end - now) / 10, TICK))
     return Plan(instants, following and following - policy.max_time)
 
 

@@ -68,6 +68,11 @@ def test_a_run_that_is_to_start_right_now_is_still_made():
     assert plan(every(HOUR), NOW, Policy()).instants[0] == NOW
 
 
+def test_a_schedule_whose_next_date_is_too_far_off_to_be_found_keeps_its_runs_and_is_looked_at_again_a_tenth_of_the_horizon_later():
+    rules = "DTSTART:20220620T000000Z\nRRULE:FREQ=DAILY;INTERVAL=70000\nRRULE:FREQ=DAILY;INTERVAL=80000"
+    assert plan(schedules.parse({"rrule": rules}), NOW, Policy()) == Plan([datetime(2022, 6, 20, tzinfo=UTC)], NOW + 10 * DAY)
+
+
 def test_a_schedule_that_fails_raises():
     with pytest.raises(InvalidSchedule):
         plan(schedules.parse({"cron": "nonsense"}), NOW, Policy())

@@ -6,6 +6,7 @@ the dates in [a, b] and those in (b, c], for every b.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import lru_cache
 from time import thread_time
 
@@ -38,6 +39,9 @@ MEMBERS = {
 
 # Seconds of CPU that a new schedule may take to find its next date.
 MAX_SEARCH = 0.1
+
+# What a new schedule must be able to give from now on: as much as the scheduler asks of one, unless its settings say otherwise.
+_AHEAD, _MANY = timedelta(days=100), 100
 
 # Characters of a text that is kept.
 _SMALL = 512
@@ -76,7 +80,8 @@ def _parse(document):
 def validate(document, after=None):
     """The schedule of a new document: one that fires, and finds its next date in time. Raises InvalidSchedule.
 
-    With `after`, an instant, the first date from there on is sought too, which need not exist: a rule may have ended.
+    With `after`, an instant, the first date from there on is sought too, and those that follow it soon. They need not exist: a rule may
+    have ended.
     """
     schedule = parse(document)
     kind = next(kind for kind in MEMBERS if kind in document)
@@ -84,6 +89,10 @@ def validate(document, after=None):
         raise InvalidSchedule(kind, f"never fires in the years {EARLIEST.year} to {LATEST.year}")
     if after is not None:
         _first(schedule, after, kind)
+        # in so many days any other schedule, and one rule alone, has fewer candidates than may be looked at
+        if kind == "rrule" and len(schedule.recurrence.rules) > 1:
+            for _ in schedule.occurrences(after, after + _AHEAD, _MANY):
+                pass
     return schedule
 
 

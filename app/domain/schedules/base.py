@@ -1,6 +1,7 @@
 """What the three kinds of schedule share: their years, their bound on work, and how a document's members are read."""
 
 from datetime import UTC, datetime
+from itertools import islice
 
 from app.domain import zones
 from app.errors import InvalidSchedule
@@ -12,10 +13,15 @@ LATEST = datetime(2200, 12, 31, 23, 59, 59, 999999)
 # Where a schedule that is given no start of its own counts from, in its own zone.
 DEFAULT_START = datetime(2020, 1, 1)
 
-# What one call of `occurrences` may spend on candidates beside those it yields: days looked at, minutes tried, duplicates dropped.
-# Counted, not timed, so that a schedule is refused on every machine or on none. It is some 50 ms of CPU, and a rule that looks at every
-# day of all the years there are needs 84,000.
+# What may be spent on candidates for one date: days looked at, minutes tried, duplicates dropped. Counted, not timed, so that a schedule
+# is refused on every machine or on none. It is some 50 ms of CPU, and a rule that looks at every day of all the years there are needs
+# 84,000.
 MAX_STEPS = 100_000
+# And for all dates of one call of `occurrences`, so that ten thousand of the dearest cannot hold a worker for minutes: less than a second
+# of CPU. Ten thousand dates of a rule that looks at every hour and keeps one a day need 240,000.
+MAX_TOTAL = 1_000_000
+# What finding the last dates of rules with COUNT may take, for all rules of a call, beside the rest: it is done once and kept.
+MAX_COUNTING = 200_000
 
 
 class ScheduleTooSlow(InvalidSchedule):
@@ -25,18 +31,37 @@ class ScheduleTooSlow(InvalidSchedule):
 class Steps:
     """A budget of work: `take` spends it and raises ScheduleTooSlow when it is gone.
 
-    `limit` is how many dates are asked for, each of which is worth the steps that finding it at once takes.
+    It is what one date may cost: `dates` begins it anew with every date it finds. `limit` is how many are asked for at most, each of
+    which is worth the steps that finding it at once takes.
     """
 
-    __slots__ = ("field", "left")
+    __slots__ = ("_each", "counting", "field", "left", "total")
 
     def __init__(self, field, limit=0):
-        self.field, self.left = field, MAX_STEPS + 2 * limit
+        self.field, self._each = field, MAX_STEPS + 2 * limit
+        self.left, self.total, self.counting = self._each, MAX_TOTAL + 2 * limit, MAX_COUNTING
 
     def take(self, count=1):
         self.left -= count
         if self.left < 0:
-            raise ScheduleTooSlow(self.field, f"takes too much work to find its next date: more than {MAX_STEPS:,} candidates")
+            self._refuse(MAX_STEPS if self.total >= self._each else MAX_TOTAL)
+
+    def count(self, spent):
+        """Spend what finding the last date of a rule with COUNT took, which has a budget of its own."""
+        self.counting -= spent
+        if self.counting < 0:
+            self._refuse(MAX_COUNTING)
+
+    def dates(self, found, limit):
+        """Yield at most `limit` of `found`, which spends steps on each."""
+        for date in islice(found, limit):
+            yield date
+            self.total -= self._each - self.left
+            # what is left for all of them is all that the next one may have
+            self.left = min(self._each, self.total)
+
+    def _refuse(self, most):
+        raise ScheduleTooSlow(self.field, f"takes too much work to find its next date: more than {most:,} candidates")
 
 
 def window(start, end):

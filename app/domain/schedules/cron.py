@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache, partial
-from itertools import islice
 
 from croniter import CroniterError, croniter
 
@@ -162,7 +161,7 @@ class CronSchedule:
             return iter(())
         steps = Steps("cron", limit)
         walk = partial(self.fields.walk, steps=steps)
-        return islice(instants(walk, self.zone, start, end, steps), limit)
+        return steps.dates(instants(walk, self.zone, start, end, steps), limit)
 
     def wall_times(self, low, high):
         """Yield the local times in [low, high) that it names."""

@@ -110,7 +110,7 @@ class Rule:
             high = min(high, self.until + _TICK)
         if self.count is not None:
             last, spent = _last(self)
-            steps.take(spent)
+            steps.count(spent)
             high = high if last is None else min(high, last + _TICK)
         return self._between(max(low, self.start), high, steps)
 
@@ -185,9 +185,10 @@ class Rule:
         rest = self._rest_of(self.minutes, self.seconds)
         hours = frozenset(self.hours)
         for day in self._dates(low, high, steps) if rest else ():
-            for hour in self._in_phase(day, low, 24, self.start.hour, low.hour):
+            found = self._in_phase(day, low, 24, self.start.hour, low.hour)
+            for hour in self.hours if len(self.hours) < len(found) else found:
                 steps.take()
-                if hour in hours:
+                if hour in hours and hour in found:
                     for minute, second in rest:
                         yield datetime(*day, hour, minute, second)
 
@@ -233,7 +234,7 @@ def _begin_of_period(frequency, low, week_start):
 @lru_cache(maxsize=4096)
 def _last(rule):
     """The last time of a rule with COUNT, or None if the years end first; and the steps that finding it took."""
-    steps = Steps("rrule")
+    steps = Steps("rrule", rule.count)
     before = steps.left
     found = next(islice(rule._between(rule.start, _PAST, steps), rule.count - 1, None), None)
     return found, before - steps.left

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
 from heapq import merge
-from itertools import islice
 
 from app.domain import zones
 from app.domain.schedules import rrule_text
@@ -41,7 +40,8 @@ class RRuleSchedule:
         start, end = window(start, end)
         if start > end or limit <= 0:
             return iter(())
-        return islice(self._union(start, end, Steps("rrule", limit)), limit)
+        steps = Steps("rrule", limit)
+        return steps.dates(self._union(start, end, steps), limit)
 
     def _union(self, start, end, steps):
         streams = [self._instants(rule, start, end, steps) for rule in self.recurrence.rules]

@@ -1,14 +1,15 @@
 """What is refused at the door, with the field and the reason; and that nothing else than a refusal ever comes of a document."""
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+from time import thread_time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.schedules import InvalidSchedule, ScheduleTooSlow, parse, validate
-from app.domain.schedules.base import MAX_STEPS
+from app.domain.schedules import InvalidSchedule, ScheduleTooSlow, base, parse, validate
+from app.domain.schedules.base import MAX_STEPS, MAX_TOTAL, Steps
 from tests.unit.domain.schedules import strategies
 
 ZONE = "America/New_York"
@@ -176,12 +177,54 @@ def test_a_schedule_whose_dates_are_all_past_is_let_in():
     validate({"rrule": "FREQ=DAILY;UNTIL=20200301T000000"}, after=datetime(2021, 1, 1))
 
 
-def test_twenty_copies_of_a_rule_are_stopped_like_any_other_work_without_dates():
-    schedule = parse({"rrule": "\n".join(["FREQ=MINUTELY"] * 20)})
-    window = datetime(2024, 1, 1), datetime(2100, 1, 1)
-    assert len(list(schedule.occurrences(*window, 100))) == 100
+def test_the_work_for_a_date_is_bounded_and_not_that_for_all_that_a_window_holds():
+    hourly = parse({"rrule": "DTSTART:20000101T000000Z\nRRULE:FREQ=HOURLY;BYHOUR=9"})
+    start, end = datetime(2000, 1, 1), datetime(2014, 1, 1)
+    assert len(list(hourly.occurrences(start, end, 10_000))) == (end - start).days
+    copies = parse({"rrule": "\n".join(["FREQ=MINUTELY"] * 20)})
+    assert len(list(copies.occurrences(start.replace(year=2024), end.replace(year=2100), 10_000))) == 10_000
+
+
+def test_an_hourly_rule_with_few_hours_looks_at_no_others():
+    steps = Steps("rrule")
+    (rule,) = parse({"rrule": "FREQ=HOURLY;BYHOUR=9"}).recurrence.rules
+    assert len(list(rule.walk(datetime(2020, 1, 1), datetime(2020, 12, 31), steps))) == 365
+    # each day, and each hour that may be
+    assert MAX_STEPS - steps.left == 366 + 366
+
+
+def test_the_work_for_all_dates_of_a_window_is_bounded_too():
+    rules = "\n".join(f"FREQ=DAILY;INTERVAL={interval}" for interval in range(5_000, 5_020))
+    dates = parse({"rrule": rules}).occurrences(datetime(2024, 1, 1), datetime(2200, 1, 1), 10_000)
+    before = thread_time()
+    with pytest.raises(ScheduleTooSlow, match=f"more than {MAX_TOTAL:,} candidates"):
+        list(dates)
+    # some ten times what it takes
+    assert thread_time() - before < 5
+
+
+# (what it says, text, how many dates of it are in the hundred days from 20 November 2026 on)
+PLANNED = [
+    ("rules with a date and no other for long", "DTSTART:20261201T000000Z\nFREQ=DAILY;INTERVAL=70000\nFREQ=DAILY;INTERVAL=80000", 1),
+    ("an hourly rule that counts its dates", "DTSTART:20200101T000000Z\nFREQ=HOURLY;BYHOUR=0;COUNT=3995", 100),
+    ("a long count of a rule that looks at more than it takes", "DTSTART:20200101T000000Z\nFREQ=HOURLY;BYHOUR=0;COUNT=50000", 100),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "number"), [row[1:] for row in PLANNED], ids=[row[0] for row in PLANNED])
+def test_a_rule_that_is_let_in_has_its_dates_of_the_next_hundred_days(text, number):
+    start = datetime(2026, 11, 20)
+    schedule = validate({"rrule": text}, after=start)
+    assert len(list(schedule.occurrences(start, start + timedelta(days=100), 100))) == number
+
+
+def test_a_rule_that_finds_its_next_date_and_not_those_that_follow_is_refused(monkeypatch):
+    document, start = {"rrule": "\n".join(["FREQ=DAILY"] * 20)}, datetime(2021, 1, 1)
+    validate(document, after=start)
+    monkeypatch.setattr(base, "MAX_TOTAL", 50)
+    assert len(list(parse(document).occurrences(start, start + timedelta(days=100), 1))) == 1
     with pytest.raises(ScheduleTooSlow):
-        list(schedule.occurrences(*window, 10_000))
+        validate(document, after=start)
 
 
 def refused_or_read(document):
