@@ -55,6 +55,8 @@ class RRuleSchedule:
             before = moment
 
     def _instants(self, rule, start, end, steps):
+        if self.recurrence.start is not None:
+            start = max(start, self.recurrence.start)
         if rule.until_utc is not None:
             end = min(end, rule.until_utc)
         if start > end:

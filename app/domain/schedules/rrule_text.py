@@ -3,17 +3,18 @@
 Where the RFC leaves a choice, or other libraries differ:
 
 - `DTSTART;TZID=X` names the zone, and a `timezone` beside it must be the same one. `DTSTART:...Z` is an instant, and counts as the
-  local time of that instant in the zone, so that the rule keeps its local time over a shift of the clocks.
+  local time of that instant in the zone, so that the rule keeps its local time over a shift of the clocks. No date of a rule is before
+  it: where its local time exists twice and it is the second, that one is meant, for this date alone.
 - RDATE, EXDATE and UNTIL may be local, or an instant with Z. A date without a time is its midnight.
 - DTSTART itself is a date of the rule only where the rule matches it.
 """
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from app.domain import zones
-from app.domain.schedules.base import DEFAULT_START, EARLIEST, LATEST, read_zone
+from app.domain.schedules.base import DEFAULT_START, EARLIEST, LATEST, Steps, read_zone
 from app.domain.schedules.recurrence import FREQUENCIES, DayFilter, Rule
 from app.errors import InvalidSchedule
 
@@ -21,6 +22,7 @@ MAX_RULES = 20
 # All counts of a text together: what it takes to find the last date of each.
 MAX_COUNT = 50_000
 
+_TICK = timedelta(microseconds=1)
 _PROPERTY = re.compile(r"(DTSTART|RRULE|RDATE|EXDATE|EXRULE)[:;]|FREQ=", re.IGNORECASE)
 _MOMENT = re.compile(r"(\d{8})(?:T(\d{6})(Z?))?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
@@ -43,9 +45,13 @@ _PARTS = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", *_LISTS)
 
 @dataclass(frozen=True)
 class Recurrence:
-    """A text taken apart. `dates` and `excluded` are naive UTC times, `local_dates` those of RDATE that were given as local times."""
+    """A text taken apart. `dates` and `excluded` are naive UTC times, `local_dates` those of RDATE that were given as local times.
+
+    `start` is the naive UTC time that no date of a rule is before, or None.
+    """
 
     timezone: str
+    start: datetime | None
     rules: tuple
     dates: tuple
     local_dates: tuple
@@ -66,15 +72,18 @@ def read(text, timezone):
         refuse(f"has more than {MAX_RULES} rules")
     if not lines["RRULE"] and not lines["RDATE"]:
         refuse("has neither an RRULE nor an RDATE")
-    timezone, start = _read_start(lines["DTSTART"], timezone)
+    timezone, start, instant = _read_start(lines["DTSTART"], timezone)
     zone = read_zone(timezone)
     rules = tuple(_read_rule(parameters, value, start) for parameters, value in lines["RRULE"])
     if sum(rule.count or 0 for rule in rules) > MAX_COUNT:
         refuse(f"has a COUNT of more than {MAX_COUNT:,}; give an UNTIL instead")
     extra = [moment for line in lines["RDATE"] for moment in _read_moments("RDATE", *line, zone)]
+    if instant is not None and instant != zones.to_utc(start, zone) and any(_begins(rule, instant) for rule in rules):
+        extra.append((instant, None))
     excluded = [moment for line in lines["EXDATE"] for moment in _read_moments("EXDATE", *line, zone)]
     return Recurrence(
         timezone,
+        instant,
         rules,
         dates=tuple(sorted({instant for instant, _ in extra})),
         local_dates=tuple(sorted({local for _, local in extra if local is not None})),
@@ -113,9 +122,9 @@ def _property(line):
 
 
 def _read_start(lines, timezone):
-    """(zone name, local start)."""
+    """(zone name, local start, the start as a naive UTC time where it was given as an instant, or None)."""
     if not lines:
-        return timezone or "UTC", DEFAULT_START
+        return timezone or "UTC", DEFAULT_START, None
     ((parameters, value),) = lines
     own = parameters.get("TZID")
     if own is not None and own not in zones.names():
@@ -125,7 +134,15 @@ def _read_start(lines, timezone):
     timezone = timezone or own or "UTC"
     zone = read_zone(timezone)
     ((instant, local),) = _read_moments("DTSTART", parameters, value, zone, most=1)
-    return timezone, local or instant.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+    if local is not None:
+        return timezone, local, None
+    return timezone, instant.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None), instant
+
+
+def _begins(rule, instant):
+    """Whether the rule has a date at its start, which is this naive UTC time. Raises ScheduleTooSlow."""
+    begins = next(rule.walk(rule.start, rule.start + _TICK, Steps("rrule")), None) is not None
+    return begins and (rule.until_utc is None or instant <= rule.until_utc)
 
 
 def _read_moments(name, parameters, value, zone, most=None):

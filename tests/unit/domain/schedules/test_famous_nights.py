@@ -112,3 +112,25 @@ def test_the_times_of_a_gap_and_those_after_it_come_in_the_order_of_their_instan
 )
 def test_a_window_inside_a_night_with_a_second_hour_holds_what_the_whole_night_has_there(start, end, found):
     assert dates({"cron": "30 * * * *", "timezone": NEW_YORK}, start, end) == found
+
+
+# (what is special, the lines after DTSTART:20261101T063000Z, which is the second 01:30 of New York's night, the instants)
+BEGINNINGS = [
+    ("the rule begins at the second of two times", "FREQ=DAILY;COUNT=2", ["2026-11-01 06:30", "2026-11-02 06:30"]),
+    ("the hours go on from there", "FREQ=HOURLY;COUNT=3", ["2026-11-01 06:30", "2026-11-01 07:30", "2026-11-01 08:30"]),
+    ("two rules begin with one run", "FREQ=DAILY;COUNT=1\nFREQ=WEEKLY;COUNT=2", ["2026-11-01 06:30", "2026-11-08 06:30"]),
+    ("a rule that the start does not match begins later", "FREQ=WEEKLY;BYDAY=MO;COUNT=1", ["2026-11-02 06:30"]),
+    ("no date is after UNTIL", "FREQ=DAILY;UNTIL=20261101T060000Z\nRDATE:20261201T000000Z", ["2026-12-01 00:00"]),
+    ("the start may be excluded", "FREQ=DAILY;COUNT=2\nEXDATE:20261101T063000Z", ["2026-11-02 06:30"]),
+    ("every later night runs at the first", "FREQ=YEARLY;BYMONTH=11;BYDAY=1SU;COUNT=2", ["2026-11-01 06:30", "2027-11-07 05:30"]),
+]
+
+
+@pytest.mark.parametrize(("rest", "instants"), [row[1:] for row in BEGINNINGS], ids=[row[0] for row in BEGINNINGS])
+def test_a_start_given_as_an_instant_is_the_first_date_of_its_rules(rest, instants):
+    document = {"rrule": f"DTSTART:20261101T063000Z\n{rest}", "timezone": NEW_YORK}
+    assert dates(document, "2026-10-01", "2028-01-01") == instants
+    # and whatever the window
+    for cut in ("2026-11-01T05:30", "2026-11-01T06:29", "2026-11-01T06:30", "2026-11-01T07:00"):
+        after = (utc(cut) + timedelta(microseconds=1)).replace(tzinfo=None).isoformat()
+        assert dates(document, "2026-10-01", cut) + dates(document, after, "2028-01-01") == instants
