@@ -1,5 +1,7 @@
 """Flow runs: those that clients make, and those that schedules make in bulk."""
 
+from functools import cache
+
 from sqlalchemy import Text, Uuid, bindparam, delete, literal, select, true
 from sqlalchemy import insert as plain_insert
 
@@ -60,9 +62,14 @@ class FlowRuns(Runs):
 
     def scheduled_instants(self, deployment_id, start, end):
         """The instants in [start, end] for which the deployment's schedule has made a run, in whatever state it is now."""
-        conditions = (FLOW_RUN.c.deployment_id == deployment_id, FLOW_RUN.c.auto_scheduled)
-        statement = select(FLOW_RUN.c.expected_start_time).where(*conditions, FLOW_RUN.c.expected_start_time.between(start, end))
-        return set(self.session.scalars(statement))
+        return set(self.session.scalars(_instants(), {"deployment": deployment_id, "start": start, "end": end}))
+
+
+@cache
+def _instants():
+    conditions = (FLOW_RUN.c.deployment_id == bindparam("deployment"), FLOW_RUN.c.auto_scheduled)
+    window = FLOW_RUN.c.expected_start_time.between(bindparam("start"), bindparam("end"))
+    return select(FLOW_RUN.c.expected_start_time).where(*conditions, window)
 
 
 @built_once

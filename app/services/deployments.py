@@ -113,10 +113,9 @@ class DeploymentService:
         document = self.deployments.update(row.id, changes if scheduled else changes | NOT_SCHEDULED)
         if changed:
             self.scheduling.remove(row)
-        # one whose schedule failed has no runs that could stay as they are
-        due = row.top_up_due is not None and row.top_up_due <= self.clock()
-        if scheduled and (changed or due or row.schedule_error):
-            self.scheduling.top_up([SimpleNamespace(**after)])
+        if scheduled:
+            # runs stay where they are those that would be made now, so that the ones somebody deleted come back
+            self.scheduling.top_up([SimpleNamespace(**after)], looking=not changed)
         return document
 
 

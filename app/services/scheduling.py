@@ -73,10 +73,11 @@ class Scheduling:
         self.deployments = Deployments(session, clock)
         self.flow_runs = FlowRuns(session, clock)
 
-    def top_up(self, rows):
+    def top_up(self, rows, looking=False):
         """Make the runs that the locked deployments `rows` lack, and note when each is due again. Returns (runs made, failures).
 
         A deployment whose schedule fails gets no runs and is tried again later, each time twice as late; the others are not affected.
+        With `looking`, what is there is looked at first, and nothing is written that it says already: for where it is all there mostly.
         """
         now = self.clock()
         planned, outcomes, failures = [], [], 0
@@ -90,8 +91,10 @@ class Scheduling:
                 reason = str(error) if expected else f"{type(error).__name__}: {error}"
                 outcomes.append(_failed(row, now, reason, self.policy, exc_info=not expected))
             else:
-                planned.append((row, result.instants))
+                planned.append((row, self._missing(row, result.instants) if looking else result.instants))
                 outcomes.append(_outcome(row, result.due, None, 0))
+        if looking:
+            outcomes = [outcome for row, outcome in zip(rows, outcomes, strict=True) if not _says(row, outcome)]
         created = self._insert(planned)
         self.deployments.record_top_ups(outcomes)
         return created, failures
@@ -111,9 +114,8 @@ class Scheduling:
             return {"due": 0, "created": 0, "existing": 0, "truncated": False, "reason": reason}
         found = list(schedules.parse(row.schedule).occurrences(start, end, max_runs + 1))
         instants = found[:max_runs]
-        # whoever asks for a window often has most of it, and a look costs less than runs that are made for nothing
-        there = self.flow_runs.scheduled_instants(row.id, instants[0], instants[-1]) if instants else set()
-        created = self._insert([(row, [instant for instant in instants if instant not in there])])
+        # whoever asks for a window often has most of it
+        created = self._insert([(row, self._missing(row, instants))])
         return {
             "due": len(instants),
             "created": created,
@@ -125,6 +127,11 @@ class Scheduling:
     def remove(self, row):
         """Delete the runs that the schedule of the locked deployment `row` made and that have not been started."""
         self.flow_runs.delete_scheduled(row.id, auto_scheduled_only=True)
+
+    def _missing(self, row, instants):
+        # a look costs less than runs that are made for nothing
+        there = self.flow_runs.scheduled_instants(row.id, instants[0], instants[-1]) if instants else set()
+        return [instant for instant in instants if instant not in there]
 
     def _insert(self, planned):
         return sum(self.flow_runs.insert_scheduled(*statement) for statement in _statements(planned))
@@ -163,3 +170,7 @@ def _failed(row, now, reason, policy, **logged):
     log.warning("the schedule of deployment %s failed: %s", row.id, reason, extra={"deployment_id": str(row.id)}, **logged)
     wait = min(policy.retry * 2 ** min(row.schedule_failures, 20), LONGEST_RETRY)
     return _outcome(row, now + wait, reason, row.schedule_failures + 1)
+
+
+def _says(row, outcome):
+    return all(getattr(row, name) == value for name, value in outcome.items())

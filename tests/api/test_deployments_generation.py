@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import event
 
 from tests.api.asking import ids, ok, runs_of, starts
 from tests.api.factories import make_deployment, make_flow
@@ -300,6 +301,46 @@ def test_an_update_that_shapes_nothing_tops_up_what_has_become_due(api, api_cloc
     runs = runs_of(api, deployment)
     assert starts(runs) == hours(NOW.replace(hour=13, minute=0), 150)
     assert ids(runs) > ids(old)
+
+
+def test_an_update_that_shapes_nothing_restores_the_runs_that_were_deleted_and_touches_no_other(api):
+    deployment = make_deployment(api, schedule=HOURLY)
+    old = runs_of(api, deployment)
+    started = start_some(api, old)
+    deleted = [run for run in old if run["id"] not in ids(started)][::2]
+    for run in deleted:
+        ok(api.delete(f"/flow_runs/{run['id']}"), 204)
+    kept = runs_of(api, deployment)
+    upsert(api, deployment, schedule=HOURLY)
+    runs = runs_of(api, deployment)
+    assert starts(runs) == NEXT_HOURS
+    assert [run for run in runs if run["id"] in ids(kept)] == kept
+    assert {run["idempotency_key"] for run in runs} == {run["idempotency_key"] for run in old}
+
+
+def test_an_update_that_changes_nothing_writes_nothing_but_when_it_was_made(api, shared):
+    deployment = make_deployment(api, schedule=HOURLY)
+    written = []
+
+    def note(connection, cursor, statement, parameters, context, executemany):
+        if statement.split()[0] in ("INSERT", "UPDATE", "DELETE", "WITH"):
+            written.append(statement.split(" SET ")[0])
+
+    engine = shared.app.extensions["mintaka"].database.engine()
+    event.listen(engine, "after_cursor_execute", note)
+    try:
+        upsert(api, deployment, schedule=HOURLY)
+    finally:
+        event.remove(engine, "after_cursor_execute", note)
+    assert written == ["UPDATE deployment"]
+
+
+def test_an_update_that_shapes_nothing_restores_runs_when_all_were_deleted(api):
+    deployment = make_deployment(api, schedule={"interval": 86400})
+    for run in runs_of(api, deployment):
+        ok(api.delete(f"/flow_runs/{run['id']}"), 204)
+    upsert(api, deployment, schedule={"interval": 86400})
+    assert len(runs_of(api, deployment)) == 100
 
 
 def test_a_schedule_that_is_refused_makes_and_deletes_nothing(api):
