@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app import create_app
 from app.cli.output import Progress
@@ -135,6 +135,19 @@ def test_a_pass_with_failures_is_done_and_says_so(run, client, clock, app):
     result = run("scheduler", "run", "--once")
     assert re.match(r"0 runs for 1 deployments in \d+\.\d{3} s, 1 failed\n", done(result))
     assert result.stderr.splitlines()[-1] == "1 of the schedules failed; `flask deployments inspect` shows the reason of each."
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_pass_over_all_says_how_many_deployments_others_hold(run, client, clock, database):
+    clock.stop_at(LONG_AGO)
+    make_deployment(client, schedule={"interval": 86_400})
+    with database.transaction() as session:
+        session.execute(select(Deployment.id).with_for_update())
+        result = run("scheduler", "run", "--once", "--all")
+    assert re.match(r"0 runs for 0 deployments in \d+\.\d{3} s, 1 skipped\n", done(result))
+    assert (
+        result.stderr.splitlines()[-1] == "1 deployments were held by others and left as they are; another pass with --all takes them up."
+    )
 
 
 def test_a_pass_with_failures_is_still_one_line_of_json(run, client, app):
