@@ -1,5 +1,8 @@
 """`flask db`."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from sqlalchemy import inspect, text
 
@@ -31,6 +34,21 @@ def test_upgrade_brings_a_blank_database_to_the_newest_revision(blank_app, blank
     assert done(blank_run("db", "upgrade")).endswith(f": {migrate.head()} (newest), was none\n")
     assert "deployment" in tables(blank_app)
     assert documents(blank_run("db", "check", "--output", "json"))["differences"] == []
+
+
+@pytest.mark.parametrize("name", ["what?x", "50%20x", "a#b", "ünï x"])
+def test_the_default_database_is_made_in_the_folder_the_command_runs_in_whatever_that_is_called(tmp_path, monkeypatch, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    app = create_app(Settings())
+    done(app.test_cli_runner().invoke(args=["db", "upgrade"]))
+    app.extensions["mintaka"].database.dispose()
+    with closing(sqlite3.connect(folder / "instance" / "mintaka.db")) as made:
+        assert made.execute("SELECT version_num FROM alembic_version").fetchall() == [(migrate.head(),)]
+    # nor is there a second one under a name that was read otherwise
+    assert list(tmp_path.iterdir()) == [folder]
+    assert [path.name for path in folder.iterdir()] == ["instance"]
 
 
 def test_upgrading_twice_says_that_nothing_changed(run):

@@ -37,7 +37,7 @@ def test_a_database_that_is_not_migrated_is_named_with_the_remedy(blank_database
     app.extensions["mintaka"].database.dispose()
 
 
-@pytest.mark.parametrize("command", [("flows", "ls"), ("db", "upgrade"), ("db", "check"), ("scheduler", "run")], ids=" ".join)
+@pytest.mark.parametrize("command", [("flows", "ls"), ("db", "upgrade"), ("db", "check"), ("scheduler", "run"), ("serve",)], ids=" ".join)
 def test_a_database_that_does_not_answer_is_a_failure_in_one_line(command):
     app = create_app(Settings(database_url="postgresql://nobody@127.0.0.1:1/nothing"))
     message = failed(app.test_cli_runner().invoke(args=command), 1)
@@ -46,7 +46,7 @@ def test_a_database_that_does_not_answer_is_a_failure_in_one_line(command):
     assert "port 1 failed: Connection refused" in message
 
 
-@pytest.mark.parametrize("command", [("flows", "ls"), ("db", "upgrade"), ("db", "current")], ids=" ".join)
+@pytest.mark.parametrize("command", [("flows", "ls"), ("db", "upgrade"), ("db", "current"), ("serve",)], ids=" ".join)
 def test_a_file_that_cannot_be_opened_is_a_failure_in_one_line(tmp_path, command):
     app = create_app(Settings(database_url=f"sqlite:///{tmp_path / 'no-such-folder' / 'mintaka.db'}"))
     assert "unable to open database file" in failed(app.test_cli_runner().invoke(args=command), 1)

@@ -84,11 +84,15 @@ def test_serving_writes_nothing_into_the_home_folder(gunicorn_server, sqlite_url
 class Everything:
     """A running `flask serve` on a database that does not exist yet."""
 
-    def __init__(self, folder, *options, parent=()):
+    def __init__(self, folder, *options, parent=(), **settings):
         self.url = f"http://127.0.0.1:{free_port()}"
         self.log = folder / "log"
         variables = environment(
-            database_url=f"sqlite:///{folder / 'served.db'}", bind=self.url.removeprefix("http://"), workers=1, scheduler_loop_seconds=1
+            database_url=f"sqlite:///{folder / 'served.db'}",
+            bind=self.url.removeprefix("http://"),
+            workers=1,
+            scheduler_loop_seconds=1,
+            **settings,
         )
         command = [*parent, sys.executable, "-m", "flask", "--app", "wsgi", "serve", *options]
         with self.log.open("wb") as output:
@@ -112,7 +116,7 @@ class Everything:
 
 @pytest.fixture
 def everything(tmp_path):
-    """`everything(*options)` starts `flask serve`; whatever is left of it ends with the test."""
+    """`everything(*options, log_format="json", ...)` starts `flask serve` so; whatever is left of it ends with the test."""
     started = []
 
     def start(*options, **arguments):
@@ -159,12 +163,19 @@ def test_ctrl_c_lets_a_request_in_flight_finish(everything, tmp_path):
     assert running.process.wait(PATIENCE) == 0
 
 
-@pytest.mark.parametrize("name", ["gunicorn", "scheduler"])
-def test_when_one_part_dies_serve_stops_the_other_and_fails(everything, name):
-    running = everything()
+@pytest.mark.parametrize(
+    ("name", "log_format", "line"),
+    [
+        ("gunicorn", "text", r"ERROR +mintaka\.serve gunicorn ended with exit code"),
+        # who collects lines of JSON looks for this one among them
+        ("scheduler", "json", r'^\{.*"logger": "mintaka\.serve", "message": "scheduler ended with exit code .*\}$'),
+    ],
+)
+def test_when_one_part_dies_serve_stops_the_other_and_fails_and_the_log_says_which(everything, name, log_format, line):
+    running = everything(log_format=log_format)
     running.child(name).kill()
     assert running.process.wait(PATIENCE) == 1
-    assert re.search(f"{name} ended with exit code", running.log.read_text())
+    assert re.search(line, running.log.read_text(), re.MULTILINE)
     wait_until(running.all_ended, "nothing is left running")
 
 

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from app.config import Settings
 from app.db import migrate
 from app.db.models import Base
 from app.db.session import Database
+from app.errors import Unavailable
+from tests.serving import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
 TABLES = set(Base.metadata.tables)
@@ -194,6 +198,50 @@ def test_processes_that_upgrade_at_the_same_moment_all_succeed(blank, blank_data
             process.wait()
     assert migrate.current(blank) == migrate.head()
     assert migrate.differences(blank) == []
+
+
+def waits_for_the_lock(database, seconds):
+    """Whether somebody has waited for an advisory lock of this database for longer than `seconds`."""
+    query = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND clock_timestamp() - waitstart > :waited "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    with database.engine().connect() as connection:
+        return connection.execute(text(query), {"waited": timedelta(seconds=seconds)}).scalar_one() == 1
+
+
+def test_an_upgrade_waits_for_another_processs_for_as_long_as_that_takes(blank_postgres_url):
+    hasty = Database(blank_postgres_url, Settings(database_lock_timeout=0.2, database_statement_timeout=1.0))
+    patient = Database(blank_postgres_url, Settings())
+    with ThreadPoolExecutor(1) as pool:
+        with patient.transaction() as other:
+            other.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": migrate.LOCK})
+            upgrade = pool.submit(migrate.upgrade, hasty)
+            wait_until(lambda: upgrade.done() or waits_for_the_lock(patient, 1.2), "the upgrade has waited longer than the timeouts")
+            assert not upgrade.done(), upgrade.exception()
+        upgrade.result(PATIENCE)
+    assert migrate.current(patient) == migrate.head()
+    hasty.dispose()
+    patient.dispose()
+
+
+def test_a_migration_that_finds_a_table_in_use_gives_up_for_it_keeps_all_who_come_later_waiting(postgres_url):
+    hasty, patient = Database(postgres_url, Settings(database_lock_timeout=0.2)), Database(postgres_url, Settings())
+    with patient.transaction() as other:
+        other.execute(text("LOCK TABLE flow IN ACCESS SHARE MODE"))
+        with pytest.raises(Unavailable):
+            migrate.downgrade(hasty, "base")
+    assert migrate.current(patient) == migrate.head()
+    hasty.dispose()
+    patient.dispose()
+
+
+def test_a_database_that_is_newer_than_the_program_needs_another_program_and_no_upgrade(database):
+    assert migrate.pending(database) is None
+    execute(database, "UPDATE alembic_version SET version_num = '0099'")
+    said = migrate.pending(database)
+    assert "revision 0099, which this program is too old to know" in said
+    assert "db upgrade" not in said
 
 
 def test_an_upgrade_that_fails_leaves_nothing_behind(blank):

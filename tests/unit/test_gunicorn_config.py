@@ -52,6 +52,23 @@ def test_a_setting_that_makes_no_sense_is_named_without_a_traceback(configured):
         configured(MINTAKA_WORKERS="many")
 
 
+@pytest.mark.parametrize("url", ["mysql://x", "sqlite://", "nothing"])
+def test_a_database_url_that_no_worker_could_use_is_refused_before_there_are_any(configured, url):
+    with pytest.raises(SystemExit, match=r"^mintaka: MINTAKA_DATABASE_URL: "):
+        configured(MINTAKA_DATABASE_URL=url)
+
+
+def test_a_folder_for_the_default_database_that_cannot_be_made_is_named_before_there_are_workers(configured, tmp_path, monkeypatch):
+    (tmp_path / "instance").write_text("a file")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MINTAKA_DATABASE_URL", raising=False)
+    with pytest.raises(SystemExit) as refused:
+        configured()
+    assert "MINTAKA_DATABASE_URL" in str(refused.value)
+    assert str(tmp_path / "instance") in str(refused.value)
+    assert (tmp_path / "instance").read_text() == "a file"
+
+
 def test_gunicorn_logs_json_when_the_rest_does(configured):
     assert "logconfig_dict" not in configured(MINTAKA_LOG_FORMAT="text")
     assert configured(MINTAKA_LOG_FORMAT="json")["logconfig_dict"]["formatters"]["json"]["()"] == "app.api.logging.JsonFormatter"

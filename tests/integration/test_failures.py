@@ -1,0 +1,180 @@
+"""`app.db.failures`: what errors of the drivers mean, and who is told what the driver said."""
+
+import logging
+from contextlib import contextmanager
+from logging.handlers import BufferingHandler
+
+import pytest
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
+
+from app import create_app
+from app.config import Settings
+from app.db.failures import drivers_words, failure
+from app.db.session import Database
+from app.errors import Unavailable
+from app.services.passes import repeat
+from tests.api.asking import problem
+from tests.conftest import ApiClient
+
+CODES = {
+    "retry": ["40001", "40P01"],
+    "busy": ["55P03", "57014", "53300", "57P03"],
+    "conflict": ["23505", "23503", "23514"],
+    None: ["42P01", "22012", "53100"],
+}
+NOBODY_THERE = {
+    "postgresql://nobody@127.0.0.1:1/nothing": 'connection to server at "127.0.0.1", port 1 failed: Connection refused',
+    "sqlite:////nonexistent/folder/mintaka.db": "unable to open database file",
+}
+
+
+@contextmanager
+def listening(name):
+    """The list of the records that a logger is given while the block lasts, whatever level other tests have left it at."""
+    logger, handler = logging.getLogger(name), BufferingHandler(1000)
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield handler.buffer
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+@contextmanager
+def another(url, **settings):
+    """A `Database` at `url` with connections of its own."""
+    database = Database(url, Settings(**settings))
+    yield database
+    database.dispose()
+
+
+@contextmanager
+def flows_locked(database):
+    """Let nobody else write a flow while the block lasts."""
+    with database.transaction() as session:
+        # on SQLite a transaction that writes holds the one write lock from its first statement on
+        on_sqlite = database.url.get_backend_name() == "sqlite"
+        session.execute(text("SELECT 1" if on_sqlite else "LOCK TABLE flow IN SHARE ROW EXCLUSIVE MODE"))
+        yield
+
+
+def error_of(database, statement):
+    """The error that a transaction of this statement ends with."""
+
+    def execute():
+        with database.transaction() as session:
+            session.execute(text(statement))
+
+    with pytest.raises(DBAPIError) as raised:
+        execute()
+    return raised.value
+
+
+@pytest.mark.parametrize(("code", "meaning"), [(code, meaning) for meaning, codes in CODES.items() for code in codes])
+def test_an_error_of_postgresql_means_what_its_code_does(postgres_server, code, meaning):
+    with another(postgres_server) as database:
+        error = error_of(database, f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$")
+    assert error.orig.pgcode == code
+    assert failure(error) == meaning
+
+
+def test_a_connection_that_was_lost_is_one_to_try_again_with_another(postgres_server):
+    with another(postgres_server) as database:
+        assert failure(error_of(database, "SELECT pg_terminate_backend(pg_backend_pid())")) == "retry"
+
+
+@pytest.mark.parametrize("url", NOBODY_THERE)
+def test_a_database_that_is_not_there_is_unreachable(url):
+    with another(url) as database:
+        assert failure(error_of(database, "SELECT 1")) == "unreachable"
+
+
+def test_a_server_without_the_database_is_unreachable(postgres_server):
+    url = make_url(postgres_server).set(database="mintaka_test_never_made")
+    with another(url.render_as_string(hide_password=False)) as database:
+        assert failure(error_of(database, "SELECT 1")) == "unreachable"
+
+
+def test_a_lock_that_was_waited_for_too_long_means_busy(database, settings):
+    insert = "INSERT INTO flow (id, created, updated, name) VALUES ('0190163d8694739baea5966c26f8ad91', '2022-01-01', '2022-01-01', 'f')"
+    with another(settings.database_url, database_lock_timeout=0.05) as hasty, flows_locked(database):
+        assert failure(error_of(hasty, insert)) == "busy"
+
+
+def test_a_longer_name_of_sqlites_means_what_its_beginning_does(sqlite_url):
+    """A transaction that read before another wrote can never write: SQLITE_BUSY_SNAPSHOT."""
+    write = text("UPDATE alembic_version SET version_num = version_num")
+    with another(sqlite_url) as database, database.transaction(read_only=True) as session:
+        session.execute(text("SELECT count(*) FROM flow"))
+        database.run(lambda other: other.execute(write))
+        with pytest.raises(DBAPIError) as raised:
+            session.execute(write)
+    assert raised.value.orig.sqlite_errorname == "SQLITE_BUSY_SNAPSHOT"
+    assert failure(raised.value) == "busy"
+
+
+def test_a_broken_rule_means_conflict(database):
+    twice = "INSERT INTO alembic_version (version_num) SELECT version_num FROM alembic_version"
+    assert failure(error_of(database, twice)) == "conflict"
+
+
+def test_a_fault_of_ours_means_nothing_more(database):
+    assert failure(error_of(database, "SELECT * FROM nowhere")) is None
+    assert failure(ValueError("the database is locked")) is None
+
+
+def test_the_drivers_words_are_one_line_and_none_where_it_was_not_asked(postgres_server):
+    with another(postgres_server) as database:
+        error = error_of(database, "SELECT * FROM nowhere")
+    assert len(str(error.orig).splitlines()) > 1
+    assert drivers_words(error) == 'relation "nowhere" does not exist'
+    assert drivers_words(Unavailable("every database connection is in use")) == ""
+
+
+@pytest.mark.parametrize(("url", "reason"), NOBODY_THERE.items(), ids=["postgresql", "sqlite"])
+def test_the_log_says_why_a_request_did_not_reach_the_database_and_the_client_is_not_told(url, reason):
+    app = create_app(Settings(database_url=url))
+    app.test_client_class = ApiClient
+    with listening("mintaka.database") as records:
+        answer = app.test_client().post("/flows/filter", headers={"X-Request-ID": "the-one"})
+    assert problem(answer, 503)["detail"] == "Try again later: the database cannot be reached"
+    assert answer.headers["Retry-After"] == "1"
+    [record] = records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == f"request the-one: Try again later: the database cannot be reached ({reason})"
+
+
+def test_the_log_says_why_a_busy_database_failed_a_request_and_the_client_is_not_told(database, settings):
+    app = create_app(Settings(database_url=settings.database_url, database_lock_timeout=0.05))
+    app.test_client_class = ApiClient
+    reason = {"sqlite": "database is locked", "postgresql": "canceling statement due to lock timeout"}[database.url.get_backend_name()]
+    with listening("mintaka.database") as records, flows_locked(database):
+        answer = app.test_client().post("/flows/", json={"name": "f"}, headers={"X-Request-ID": "the-one"})
+    app.extensions["mintaka"].database.dispose()
+    assert problem(answer, 503)["detail"] == "Try again later: the database is too busy or does not answer"
+    [record] = records
+    # one line: those that may follow quote the statement
+    assert record.getMessage() == f"request the-one: Try again later: the database is too busy or does not answer ({reason})"
+
+
+@pytest.mark.parametrize(("url", "reason"), NOBODY_THERE.items(), ids=["postgresql", "sqlite"])
+def test_the_log_says_why_a_pass_was_cut_short(url, reason):
+    with another(url) as database, listening("mintaka.scheduler") as records:
+        repeat(lambda: database.run(lambda session: session.execute(text("SELECT 1"))), 60, wait=lambda seconds: True, name="late runs")
+    [record] = records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().startswith("a late runs pass was cut short")
+    assert record.getMessage().endswith(f": Try again later: the database cannot be reached ({reason})")
+
+
+def test_a_pass_that_the_driver_had_no_part_in_cutting_short_is_not_blamed_on_it():
+    def work():
+        raise Unavailable("every database connection is in use")
+
+    with listening("mintaka.scheduler") as records:
+        repeat(work, 60, wait=lambda seconds: True)
+    [record] = records
+    assert record.getMessage().endswith("every database connection is in use (no more is known)")

@@ -1,0 +1,77 @@
+"""How PostgreSQL is connected to: for how long it is tried, and with which of libpq's parameters."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import make_url, text
+
+from app.config import Settings
+from app.db.failures import drivers_words
+from app.db.session import Database
+from app.errors import Unavailable
+
+PATIENCE = 30  # seconds after which a connection that should have been given up is taken for one that hangs
+
+
+@contextmanager
+def connected(url, **query):
+    """A `Database` at `url` with `query` added to it."""
+    longer = make_url(url).update_query_dict(query)
+    database = Database(longer.render_as_string(hide_password=False), Settings(database_lock_timeout=2.5, database_connect_timeout=20.5))
+    yield database
+    database.dispose()
+
+
+def show(database, name, read_only=False):
+    return database.run(lambda session: session.execute(text(f"SHOW {name}")).scalar_one(), read_only=read_only)
+
+
+def parameters(database):
+    """libpq's parameters of a connection."""
+    return database.run(lambda session: session.connection().connection.dbapi_connection.get_dsn_parameters())
+
+
+def test_a_host_that_accepts_connections_and_says_nothing_is_given_up_after_the_connect_timeout():
+    # the listener closes before the threads are waited for: that ends them, should they hang
+    with ThreadPoolExecutor(2) as pool, socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/nowhere"
+        database = Database(url, Settings(database_connect_timeout=2.0))
+        # the engines do not wait for each other
+        database.engine()
+        asked = [pool.submit(database.run, lambda session: session.execute(text("SELECT 1")), read_only) for read_only in (False, True)]
+        for answer in asked:
+            with pytest.raises(Unavailable, match="cannot be reached") as raised:
+                answer.result(PATIENCE)
+            assert "timeout expired" in drivers_words(raised.value)
+
+
+def test_a_connection_that_dies_without_a_word_is_noticed_within_a_minute(postgres_url):
+    with connected(postgres_url) as database:
+        found = {name: int(value) for name, value in parameters(database).items() if name.startswith(("keepalives", "tcp_"))}
+    assert found["keepalives_idle"] + found["keepalives_interval"] * found["keepalives_count"] <= 60
+    assert 0 < found["tcp_user_timeout"] <= 60_000
+
+
+def test_the_servers_list_of_connections_says_whose_they_are(postgres_url):
+    with connected(postgres_url) as database:
+        assert show(database, "application_name") == show(database, "application_name", read_only=True) == "mintaka"
+        # libpq takes whole seconds, and 20 would be less than was asked for
+        assert parameters(database)["connect_timeout"] == "21"
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_the_url_says_wins_over_what_is_the_default(postgres_url, read_only):
+    with connected(postgres_url, application_name="x", connect_timeout="3", keepalives_idle="77") as database:
+        assert show(database, "application_name", read_only) == "x"
+        found = parameters(database)
+    assert (found["connect_timeout"], found["keepalives_idle"]) == ("3", "77")
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_options_of_the_url_are_added_to_those_that_the_settings_make(postgres_url, read_only):
+    with connected(postgres_url, options="-c work_mem=7MB -c statement_timeout=12345") as database:
+        found = {name: show(database, name, read_only) for name in ("work_mem", "statement_timeout", "lock_timeout", "TimeZone")}
+    # where both name the same one, the URL's holds
+    assert found == {"work_mem": "7MB", "statement_timeout": "12345ms", "lock_timeout": "2500ms", "TimeZone": "UTC"}

@@ -1,0 +1,31 @@
+"""The text of a database's URL: what is said of one that cannot be read."""
+
+import traceback
+
+import pytest
+
+from app import create_app
+from app.config import InvalidSetting, Settings
+from app.db import dialects
+
+# each has a piece of a password where a port is looked for
+MALFORMED = ["postgresql://u:sec@hunter2:hunter3@h/x", "postgresql://u:p@h:hunter2/x", "postgresql://u:hunter2@h:hunter3"]
+
+
+@pytest.mark.parametrize("url", [*MALFORMED, "u:hunter2@h/x", "postgresql:u:hunter2@h/x"])
+def test_no_part_of_a_url_that_cannot_be_read_is_said_but_how_to_write_it_is(url):
+    with pytest.raises(ValueError) as refused:
+        dialects.database_url(url)
+    said = str(refused.value)
+    assert "postgresql://user:password@host/database" in said
+    assert all(f"%{ord(character):02X}" in said for character in "@:/?#%")
+    assert "sec" not in said
+    # nor by an error that this one came from
+    assert "hunter" not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize("url", [*MALFORMED, "mysql://u:hunter2@h/x"])
+def test_a_server_refuses_such_a_url_by_the_name_of_its_setting_alone(url):
+    with pytest.raises(InvalidSetting, match=r"^MINTAKA_DATABASE_URL: ") as refused:
+        create_app(Settings(database_url=url))
+    assert "hunter" not in "".join(traceback.format_exception(refused.value))
