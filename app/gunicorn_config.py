@@ -31,6 +31,9 @@ preload_app = False
 # A worker that dies is replaced. None is replaced for having answered many requests: that hides leaks and drops connections.
 max_requests = 0
 
+# Bytes: a deployment is read by two names of 255 characters, each of which may take twelve in a path
+limit_request_line = 8190
+
 # The heartbeat is a file that is touched every second, which on a busy disk can stall long enough for a healthy worker to be killed.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
 

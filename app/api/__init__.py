@@ -63,6 +63,8 @@ log has the reason under the answer's `X-Request-ID`.
 
 def init_app(app, version):
     """Add the API to `app`. `version` is Mintaka's own."""
+    # a slash more or less at the end of a path means the same, without the detour of a redirect
+    app.url_map.strict_slashes = False
     app.url_map.converters |= {"id": requests.IdConverter, "default": requests.TextConverter}
     app.config |= {
         "API_TITLE": "Mintaka",
@@ -76,6 +78,7 @@ def init_app(app, version):
         # without these headers a browser keeps from the page what it was let in for, and asks in vain before it sends JSON
         CORS(app, resources="/api/*", origins=settings.allowed_origins, expose_headers=requests.ANSWER_HEADERS, max_age=PREFLIGHT_SECONDS)
     app.before_request(requests.check)
+    app.after_request(requests.read_the_rest)
     log_requests(app)
     problems.register(app)
     about = {"info": {"description": DESCRIPTION.strip()}, "servers": [{"url": "/", "description": "This server"}]}

@@ -30,7 +30,7 @@ POLICY = "; ".join(
 blueprint = Blueprint("docs", __name__, url_prefix="/api/docs")
 
 
-@blueprint.get("/", defaults={"name": "index.html"})
+@blueprint.get("/", defaults={"name": "index.html"}, strict_slashes=True)  # what the page loads is named from there on
 @blueprint.get("/<name>")
 def show(name):
     """A file of the page."""

@@ -7,7 +7,7 @@ from flask import Response
 from flask_smorest import Api as SmorestApi
 
 from app.domain import bounds
-from app.schemas import base, examples, schedules
+from app.schemas import base, examples, requests, schedules
 from app.schemas.answers import Problem
 
 PROBLEM = "application/problem+json"
@@ -33,6 +33,8 @@ ATTRIBUTES = {
     base.BoundedList: lambda field: {"maxItems": getattr(bounds.in_force(), field.bound)},
     base.BoundedText: lambda field: {"maxLength": getattr(bounds.in_force(), field.bound)},
 }
+
+ONE_OF = {base.Schedule: schedules.KINDS, requests.TaskInput: requests.TaskInput.kinds.values()}
 
 # status: name of the component, when it is answered
 ERRORS = {
@@ -60,8 +62,9 @@ def attributes(self, field, ret):
     for kind, describe in ATTRIBUTES.items():
         if isinstance(field, kind):
             found |= describe(field)
-    if isinstance(field, base.Schedule):
-        found["oneOf"] = [self.resolve_nested_schema(kind) for kind in schedules.KINDS] + [{"type": "null"}] * field.allow_none
+    for kind, schemas in ONE_OF.items():
+        if isinstance(field, kind):
+            found["oneOf"] = [self.resolve_nested_schema(schema) for schema in schemas] + [{"type": "null"}] * field.allow_none
     return found
 
 

@@ -39,16 +39,21 @@ TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 MOST_ITEMS = 100
 LONGEST_STEP = 80
 
+PROBLEM = "application/problem+json"
+
 KINDS = {MISSING: "missing", NULL: "null", UNKNOWN: "unknown_field"}
 
 
 def problem(status, detail, items=None, headers=None):
     """The response for an error. `items` are those of `errors` in a 422."""
+    document = as_document(status, detail) | ({} if items is None else {"errors": items})
+    return Response(orjson.dumps(document), status, headers, content_type=PROBLEM)
+
+
+def as_document(status, detail):
+    """The problem document that an error is described with."""
     title = TITLES.get(status) or HTTPStatus(status).phrase
-    document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    if items is not None:
-        document["errors"] = items
-    return Response(orjson.dumps(document), status, headers, content_type="application/problem+json")
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail}
 
 
 def item(loc, message, kind="invalid"):

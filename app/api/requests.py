@@ -1,13 +1,15 @@
 """What is asked of every request before its view sees it, and how bodies are read."""
 
 import re
+import time
 import uuid
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import marshmallow
 from flask import abort, current_app, g, request
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import UnprocessableEntity
+from werkzeug.exceptions import HTTPException, UnprocessableEntity
 from werkzeug.routing import BaseConverter, UnicodeConverter
 
 from app.api.problems import item
@@ -19,6 +21,14 @@ API_VERSION = (0, 6, 0)
 ANSWER_HEADERS = ("X-Request-ID", "Preference-Applied", "Retry-After")
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
+
+
+INCOMPLETE = "The body is not complete, or its chunks are malformed."
+
+# How much of a body that nobody wants is read, and for how many seconds
+MOST_UNWANTED = 64 * 1024 * 1024
+UNWANTED_SECONDS = 10
+PIECE = 256 * 1024
 
 
 class IdConverter(BaseConverter):
@@ -54,10 +64,19 @@ class BodyParser(FlaskParser):
         most = bounds.in_force().body_bytes
         # a body of unknown length is cut off at the limit: one byte more shows that it is too long
         req.max_content_length = most + 1
-        body = req.get_data(cache=False)
+        try:
+            body = req.get_data(cache=False)
+        except HTTPException:
+            raise
+        except Exception:
+            # the server's own, when chunks are malformed
+            abort(400, INCOMPLETE)
         if len(body) > most:
             abort(413)
-        value = json.loads(body, bounds.in_force().json_depth) if body.strip() else None
+        if req.content_length not in (None, len(body)):
+            # half of a body, or none of it, may be one that asks for something else
+            abort(400, INCOMPLETE)
+        value = json.loads(body, bounds.in_force().json_depth, mend=getattr(schema, "mends_text", False)) if body.strip() else None
         return {} if value is None else value
 
     def handle_error(self, error, req, schema, *, error_status_code, error_headers):
@@ -100,6 +119,20 @@ def check():
     if request.method not in SAFE_METHODS:
         _check_origin(settings.allowed_origins)
         _check_content_type()
+
+
+def read_the_rest(response):
+    """After every request: read what is left of its body, within bounds, and pass `response` on.
+
+    A client that is still sending when its connection is closed sees that it broke, and not the answer that says why.
+    """
+    if request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ:
+        left, deadline = MOST_UNWANTED, time.monotonic() + UNWANTED_SECONDS
+        # whatever is wrong with the rest, the answer stands
+        with suppress(Exception):
+            while left > 0 and time.monotonic() < deadline and (piece := request.environ["wsgi.input"].read(PIECE)):
+                left -= len(piece)
+    return response
 
 
 def _check_api_version():

@@ -329,6 +329,18 @@ def epoch_microseconds(session, instant_column):
     return cast(extract("epoch", instant_column) * 1_000_000, BigInteger)
 
 
+def later(session, instant, instant_column):
+    """The expression for `instant`, or the smallest instant after a column's value where that is later.
+
+    On PostgreSQL a statement that has waited for a lock may find a row that was changed after its own clock was read. On SQLite
+    transactions that write take turns, and none reads its clock before it is its turn.
+    """
+    instant = literal(instant, UtcDateTime)
+    if is_sqlite(session.get_bind()):
+        return instant
+    return func.greatest(instant, instant_column + text("interval '1 microsecond'"), type_=UtcDateTime)
+
+
 def delete_all(session, tables):
     """Delete every row of `tables`, which hold all that refers to them, those that refer to others last."""
     if is_sqlite(session.get_bind()):

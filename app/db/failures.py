@@ -15,7 +15,7 @@ FOREIGN_KEY, UNIQUE = "23503", "23505"
 
 # What to tell whoever asked, when to try again at once has not helped or would not
 _TOO_BUSY = "the database is too busy or does not answer"
-UNAVAILABLE = {"retry": _TOO_BUSY, "busy": _TOO_BUSY, "unreachable": "the database cannot be reached"}
+UNAVAILABLE = {"retry": _TOO_BUSY, "busy": _TOO_BUSY, "unreachable": "no connection to the database can be made"}
 
 
 def failure(error):

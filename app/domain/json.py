@@ -18,11 +18,11 @@ def same_json(one, other):
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-def loads(body, max_depth):
+def loads(body, max_depth, mend=False):
     """The value of `body`, UTF-8 text of one JSON document.
 
     Refused with InvalidField: text that is not JSON, NaN and infinities, NUL and lone surrogates in strings and keys (PostgreSQL stores
-    neither), and lists and objects nested deeper than `max_depth`.
+    neither), and lists and objects nested deeper than `max_depth`. With `mend`, such characters are not refused: they become U+FFFD.
     """
     try:
         # from bytes, json.loads takes other encodings too, and surrogates as they are
@@ -38,8 +38,8 @@ def loads(body, max_depth):
     escapes = _ESCAPE in body
     # a document with fewer brackets than the limit cannot be nested deeper
     if escapes or body.count(b"[") + body.count(b"{") > max_depth:
-        _check(value, max_depth, escapes)
-    return value
+        _check(value, max_depth, escapes and not mend)
+    return _mended(value) if mend and escapes else value
 
 
 def _refuse_constant(name):
@@ -69,6 +69,14 @@ def _check(value, max_depth, texts):
             raise _too_deep(max_depth)
         depth += 1
         level = list(chain.from_iterable(item.values() if isinstance(item, dict) else item for item in nested))
+
+
+def _mended(value):
+    if isinstance(value, str):
+        return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    return {_mended(name): _mended(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def _check_text(text):

@@ -6,13 +6,14 @@ from sqlalchemy import Text, Uuid, bindparam, delete, literal, select, true
 from sqlalchemy import insert as plain_insert
 
 from app.db.dialects import Json, UtcDateTime, insert, rows_from, rows_text, writes_in_with
-from app.db.models import FlowRun, FlowRunState
+from app.db.models import FlowRun, FlowRunState, TaskRun
 from app.domain.states import NO_DETAILS, StateType
 from app.repositories.base import built_once
 from app.repositories.runs import Runs, run_sorts
 
 FLOW_RUN = FlowRun.__table__
 FLOW_RUN_STATE = FlowRunState.__table__
+TASK_RUN = TaskRun.__table__
 
 
 class FlowRuns(Runs):
@@ -29,6 +30,10 @@ class FlowRuns(Runs):
         document = super()._with_state(document, state, now)
         document["flow_runner"] = {"type": document.pop("flow_runner_type"), "config": document.pop("flow_runner_config")}
         return document
+
+    def subflows(self, id):
+        """The SELECT that locks the flow runs that its task runs stand for."""
+        return subflows_of(FLOW_RUN.c.parent_task_run_id.in_(select(TASK_RUN.c.id).where(TASK_RUN.c.flow_run_id == id)))
 
     def state_references(self, document):
         """The run, and for a subflow the task run that stands for it in its parent."""
@@ -70,6 +75,11 @@ def _instants():
     conditions = (FLOW_RUN.c.deployment_id == bindparam("deployment"), FLOW_RUN.c.auto_scheduled)
     window = FLOW_RUN.c.expected_start_time.between(bindparam("start"), bindparam("end"))
     return select(FLOW_RUN.c.expected_start_time).where(*conditions, window)
+
+
+def subflows_of(*conditions):
+    """The SELECT that locks the flow runs that meet `conditions`, in the order in which everybody locks several."""
+    return select(FLOW_RUN.c.id).where(*conditions).order_by(FLOW_RUN.c.id).with_for_update(key_share=True)
 
 
 @built_once

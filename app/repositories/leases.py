@@ -3,9 +3,10 @@
 from sqlalchemy import Integer, Uuid, delete, func, literal, select, true, update
 from sqlalchemy import insert as plain_insert
 
-from app.db.dialects import UtcDateTime, insert, json_with_ids, rows_of, writes_in_with
+from app.db.dialects import UtcDateTime, insert, json_with_ids, later, rows_of, writes_in_with
 from app.db.models import Lease, TaskRun
 from app.domain.ids import new_id
+from app.domain.instants import parse
 from app.domain.states import NO_DETAILS, StateType
 from app.repositories.filtering import where
 from app.repositories.flow_runs import FLOW_RUN, FLOW_RUN_STATE, FlowRuns
@@ -24,8 +25,9 @@ class Leases(FlowRuns):
 
         Returns pairs of a lease id and the run's document, longest due first. On PostgreSQL this is one statement.
         """
-        now = self.clock()
+        now = state.timestamp
         due = select(FLOW_RUN.c.id, FLOW_RUN.c.parent_task_run_id, FLOW_RUN.c.next_scheduled_start_time)
+        due = due.add_columns(later(self.session, now, FLOW_RUN.c.updated).label("entered"))
         due = due.where(*where(self.session, self.entity, filters)).order_by(FLOW_RUN.c.next_scheduled_start_time, FLOW_RUN.c.id)
         due = due.limit(limit).with_for_update(key_share=True, skip_locked=True)
         in_one = writes_in_with(self.session)
@@ -52,7 +54,7 @@ class Leases(FlowRuns):
             "flow_run_id": claimed.c.id,
             "type": literal(state.type.value),
             "name": literal(state.name),
-            "timestamp": literal(state.timestamp, UtcDateTime),
+            "timestamp": claimed.c.entered,
             "message": literal(state.message),
             "state_details": json_with_ids(self.session, NO_DETAILS, flow_run_id=claimed.c.id, task_run_id=claimed.c.parent_task_run_id),
         }
@@ -60,11 +62,11 @@ class Leases(FlowRuns):
         history = plain_insert(FLOW_RUN_STATE).from_select(list(entry), history, include_defaults=False)
         # what `app.domain.states.enter` does to a run that leaves SCHEDULED for a state that is neither that nor RUNNING nor an end
         changes = {
-            "updated": now,
+            "updated": claimed.c.entered,
             "state_id": claimed.c.state_id,
             "state_type": state.type,
             "state_name": state.name,
-            "expected_start_time": func.coalesce(FLOW_RUN.c.expected_start_time, literal(state.timestamp, UtcDateTime)),
+            "expected_start_time": func.coalesce(FLOW_RUN.c.expected_start_time, claimed.c.entered),
             "next_scheduled_start_time": None,
             "end_time": None,
         }
@@ -89,7 +91,7 @@ class Leases(FlowRuns):
         """A WITH clause of the runs that `due` selects, each with ids for its lease and its state."""
         due = due.cte("due")
         place = func.row_number().over(order_by=(due.c.next_scheduled_start_time, due.c.id)).label("place")
-        due = select(due.c.id, due.c.parent_task_run_id, place).cte("placed")
+        due = select(due.c.id, due.c.parent_task_run_id, due.c.entered, place).cte("placed")
         ids = [{"place": place, "state_id": new_id(), "lease_id": new_id()} for place in range(1, limit + 1)]
         ids = rows_of(self.session, ids, place=Integer, state_id=Uuid, lease_id=Uuid)
         return select(due, ids.c.state_id, ids.c.lease_id).join(ids, ids.c.place == due.c.place).cte("claimed")
@@ -97,14 +99,14 @@ class Leases(FlowRuns):
     def _found(self, due):
         """A FROM clause of the same, for a database whose WITH clauses cannot write. None if no run is due."""
         rows = [
-            {"id": row.id, "parent_task_run_id": row.parent_task_run_id, "place": place, "state_id": new_id(), "lease_id": new_id()}
+            row._asdict() | {"place": place, "state_id": new_id(), "lease_id": new_id()}
             for place, row in enumerate(self.session.execute(due), 1)
         ]
-        types = {"id": Uuid, "parent_task_run_id": Uuid, "place": Integer, "state_id": Uuid, "lease_id": Uuid}
+        types = {"id": Uuid, "parent_task_run_id": Uuid, "entered": UtcDateTime, "place": Integer, "state_id": Uuid, "lease_id": Uuid}
         return rows_of(self.session, rows, **types) if rows else None
 
     def _claimed(self, document, state, now):
-        embedded = {name: getattr(state, name) for name in ("type", "name", "timestamp", "message", "data")}
+        embedded = {name: getattr(state, name) for name in ("type", "name", "message", "data")} | {"timestamp": document["updated"]}
         embedded["state_details"] = state.details | self.state_references(document)
         return self._with_state(document, embedded, now)
 
@@ -130,6 +132,15 @@ class Leases(FlowRuns):
         statement = select(LEASE, FLOW_RUN.c.state_type).join(FLOW_RUN, FLOW_RUN.c.id == LEASE.c.flow_run_id)
         statement = statement.where(LEASE.c.expires_at <= now).order_by(LEASE.c.expires_at).limit(limit)
         return self.session.execute(statement.with_for_update(key_share=True, skip_locked=True)).all()
+
+    def scheduled_times(self, ids):
+        """When the flow runs `ids` were to start, as the newest SCHEDULED state of each says: {id: instant}."""
+        state = FLOW_RUN_STATE.c
+        newest = func.row_number().over(partition_by=state.flow_run_id, order_by=(state.timestamp.desc(), state.id.desc()))
+        states = select(state.flow_run_id, state.state_details, newest.label("place"))
+        states = states.where(state.flow_run_id.in_(ids), state.type == StateType.SCHEDULED).subquery()
+        rows = self.session.execute(select(states.c.flow_run_id, states.c.state_details).where(states.c.place == 1))
+        return {row.flow_run_id: parse(row.state_details["scheduled_time"]) for row in rows if row.state_details["scheduled_time"]}
 
     def delete_leases(self, ids):
         """Delete the leases `ids`."""

@@ -53,6 +53,20 @@ class Name(Text):
         return name
 
 
+class Mapping(_Field, fields.Dict):
+    """A JSON object whose members are all of one kind. What is wrong with one is said under its name, and nothing else."""
+
+    default_error_messages = {"invalid": "Not a JSON object."}
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        try:
+            return super()._deserialize(value, attr, data, **kwargs)
+        except ValidationError as error:
+            if not isinstance(error.messages, dict):
+                raise
+            raise ValidationError({name: wrong.get("value", wrong) for name, wrong in error.messages.items()}) from None
+
+
 class Boolean(_Field):
     """`true` or `false`, and nothing that resembles them."""
 

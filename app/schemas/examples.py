@@ -106,5 +106,5 @@ PROBLEMS = {
         "name: This field is required.",
         errors=[{"loc": ["body", "name"], "msg": "This field is required.", "type": "missing"}],
     ),
-    503: _problem(503, "Service Unavailable", "Try again later: the database is too busy or does not answer"),
+    503: _problem(503, "Service Unavailable", "Try again later: no connection to the database can be made"),
 }

@@ -1,6 +1,6 @@
 """Request bodies of the list and count routes, made from the table of criteria in `app.domain.filters`."""
 
-from marshmallow import fields
+from marshmallow import fields, post_load
 
 from app.domain import bounds
 from app.domain.filters import CRITERIA
@@ -95,9 +95,17 @@ class LogFilters(Part):
     """Criteria on logs, and which part of what meets them."""
 
     logs = _nested(ENTITY_FILTERS["logs"])
+    filter = fields.Nested(
+        ENTITY_FILTERS["logs"], allow_none=True, metadata={"description": "What clients of the reference send in place of `logs`."}
+    )
+
+    @post_load
+    def _one_name(self, body, **kwargs):
+        given = body.pop("filter", None)
+        return body | ({"logs": given} if body.get("logs") is None and given is not None else {})
 
 
 def sorted_page(name, sorts, page=Page):
     """A `page` whose order can be chosen from `sorts`, the first being the default."""
-    order = Choice(list(sorts), metadata={"description": f"The order; {next(iter(sorts))} if not given."})
+    order = Choice(list(sorts), allow_none=True, metadata={"description": f"The order; {next(iter(sorts))} if not given."})
     return type(name, (page,), {"sort": order, "__doc__": page.__doc__})

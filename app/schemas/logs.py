@@ -16,6 +16,9 @@ MOST_WRONG = 100
 class LogCreate(Body):
     """A line that a run logged."""
 
+    # a client sends the lines of many tasks at once, and drops them all when one is refused
+    mends_text = True
+
     name = Text(longest=None, required=True, metadata={"description": "The logger's name.", "example": "etl.extract"})
     level = Whole(*INT32, required=True, metadata={"description": "One of Python's logging levels, or one between.", "example": 20})
     message = Text(longest=None, required=True, metadata={"example": "1,024 rows read"})

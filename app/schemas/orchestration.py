@@ -16,7 +16,7 @@ class SetTaskRunState(Body):
         error_messages={"required": MISSING, "null": NULL},
         metadata={"description": "The state to enter."},
     )
-    force = Boolean(metadata={"description": "true: ask no rule, just enter it.", "example": False})
+    force = Boolean(allow_none=True, metadata={"description": "true: ask no rule, just enter it.", "example": False})
 
 
 class SetFlowRunState(SetTaskRunState):

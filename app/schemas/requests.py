@@ -1,6 +1,6 @@
 """Request bodies, one schema a route."""
 
-from marshmallow import fields
+from marshmallow import ValidationError, fields, post_load
 
 from app.domain import bounds
 from app.schemas.base import (
@@ -13,6 +13,7 @@ from app.schemas.base import (
     IdempotencyKey,
     IdText,
     Instant,
+    Mapping,
     Name,
     Number,
     Object,
@@ -22,6 +23,9 @@ from app.schemas.base import (
     Text,
     Whole,
 )
+
+# Characters. Clients name a task run after its task or subflow, whose own names are shorter; an index holds no more than this
+RUN_NAME = 512
 
 LIST_OF_INPUTS = {"x": [{"input_type": "constant", "type": "int"}]}
 
@@ -68,7 +72,7 @@ class ScheduleRuns(Body):
 class RunFields(Body):
     """What every way to make a flow run takes."""
 
-    name = Text(allow_none=True, metadata={"description": "Two random words if not given.", "example": "first-try"})
+    name = Text(RUN_NAME, allow_none=True, metadata={"description": "Two random words if not given.", "example": "first-try"})
     parameters = Object(metadata={"example": {"limit": 5}})
     context = Object(metadata={"example": {"ticket": "OPS-7"}})
     tags = Tags(metadata={"example": ["adhoc"]})
@@ -88,18 +92,22 @@ class FlowRunCreate(RunFields):
 
     flow_id = Id(required=True)
     deployment_id = Id(allow_none=True)
-    flow_version = Text(allow_none=True, metadata={"example": "1.0"})
+    flow_version = Text(RUN_NAME, allow_none=True, metadata={"example": "1.0"})
     parent_task_run_id = Id(allow_none=True, metadata={"description": "For a subflow: the task run that stands for it in its parent."})
 
 
 class FlowRunUpdate(Body):
     """What to change of a flow run."""
 
-    name = Text(shortest=1, metadata={"example": "second-try"})
-    flow_version = Text(allow_none=True)
+    name = Text(RUN_NAME, shortest=1, allow_none=True, metadata={"description": "null leaves it as it is.", "example": "second-try"})
+    flow_version = Text(RUN_NAME, allow_none=True)
     parameters = Object()
     tags = Tags(metadata={"example": ["checked"]})
     flow_runner = fields.Nested(FlowRunner, allow_none=True)
+
+    @post_load
+    def _null_keeps_the_name(self, body, **kwargs):
+        return {name: value for name, value in body.items() if (name, value) != ("name", None)}
 
 
 class TaskRunPolicy(Body):
@@ -109,19 +117,45 @@ class TaskRunPolicy(Body):
     retry_delay_seconds = Number(load_default=0.0)
 
 
-class TaskInput(Body):
-    """Where one input of a task run comes from: another task run's result, a parameter of the flow, or a constant."""
+class TaskRunInput(Body):
+    """An input that is another task run's result."""
 
-    input_type = Choice(["task_run", "parameter", "constant"], required=True, metadata={"example": "constant"})
-    id = IdText(metadata={"description": "With `task_run`: which."})
-    name = Text(longest=None, metadata={"description": "With `parameter`: its name."})
-    type = Text(longest=None, metadata={"description": "With `constant`: the name of its type.", "example": "int"})
+    input_type = Choice(["task_run"], load_default="task_run")
+    id = IdText(required=True, metadata={"description": "The task run."})
+
+
+class ParameterInput(Body):
+    """An input that is a parameter of the flow."""
+
+    input_type = Choice(["parameter"], load_default="parameter")
+    name = Text(longest=None, required=True, metadata={"description": "The parameter's name."})
+
+
+class ConstantInput(Body):
+    """An input that is a constant."""
+
+    input_type = Choice(["constant"], load_default="constant")
+    type = Text(longest=None, required=True, metadata={"description": "The name of the constant's type.", "example": "int"})
+
+
+class TaskInput(Object):
+    """Where one input of a task run comes from. Without `input_type`, its other member says which kind it is."""
+
+    kinds = {"task_run": TaskRunInput, "parameter": ParameterInput, "constant": ConstantInput}
+    members = {"id": "task_run", "name": "parameter", "type": "constant"}
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        given = super()._deserialize(value, attr, data, **kwargs)
+        kind = given.get("input_type", next((kind for member, kind in self.members.items() if member in given), None))
+        if not isinstance(kind, str) or kind not in self.kinds:
+            raise ValidationError({"input_type": [f"Must be one of {', '.join(self.kinds)}."]})
+        return self.kinds[kind]().load(given)
 
 
 class TaskRunCreate(Body):
     """A run of a task, identified by its flow run, task key and dynamic key."""
 
-    name = Text(allow_none=True, metadata={"description": "Two random words if not given.", "example": "extract-0"})
+    name = Text(RUN_NAME, allow_none=True, metadata={"description": "Two random words if not given.", "example": "extract-0"})
     flow_run_id = Id(required=True)
     task_key = Text(required=True, metadata={"description": "Which task.", "example": "extract"})
     dynamic_key = Text(required=True, metadata={"description": "Which run of it in the flow run.", "example": "0"})
@@ -130,9 +164,9 @@ class TaskRunCreate(Body):
     task_version = Text(longest=None, allow_none=True)
     empirical_policy = fields.Nested(TaskRunPolicy, load_default=lambda: {"max_retries": 0, "retry_delay_seconds": 0.0})
     tags = Tags(metadata={"example": ["extract"]})
-    task_inputs = fields.Dict(
+    task_inputs = Mapping(
         keys=fields.String(),
-        values=fields.List(fields.Nested(TaskInput)),
+        values=fields.List(TaskInput()),
         metadata={"description": "By argument.", "example": LIST_OF_INPUTS},
     )
     state = fields.Nested(StateCreate, allow_none=True, metadata={"description": "The first state; PENDING if not given."})

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+from app.domain import bounds
 from app.domain.json import same_json
 from app.errors import InvalidField
 from app.repositories.deployments import Deployments
@@ -81,7 +82,7 @@ class DeploymentService:
     def create_flow_run(self, id, fields):
         """A run of the deployment, now: its parameters overlaid with the request's, the tags of both.
 
-        Returns its document, and whether it is new. Raises NotFound.
+        Returns its document, and whether it is new. Raises NotFound, and InvalidField for more tags than a run may have.
         """
         row = self.deployments.require_for_run(id)
         runner = fields.get("flow_runner")
@@ -94,6 +95,8 @@ class DeploymentService:
             "tags": list(dict.fromkeys([*row.tags, *(fields.get("tags") or ())])),
             "flow_runner": runner,
         }
+        if len(merged["tags"]) > (most := bounds.in_force().tags):
+            raise InvalidField("tags", f"At most {most} are allowed; with those of the deployment these are {len(merged['tags'])}.")
         return self.runs.create_flow_run(fields | merged)
 
     def _insert(self, values):

@@ -10,7 +10,7 @@ BATCH_SIZE = 50
 
 
 class LeaseExpiry(BatchedPass):
-    """Returns runs whose lease has run out to SCHEDULED, due at once. Any number of processes may run it."""
+    """Returns runs whose lease has run out to SCHEDULED, due when they were to start or at once. Any number of processes may run it."""
 
     name = "expired leases"
     what = "leases expired"
@@ -30,10 +30,14 @@ class LeaseExpiry(BatchedPass):
         # flow runs before task runs, each in order of id, as everybody locks them
         leases.lock_all([row.id for row in inside])
         orchestration = Orchestration(session, self.clock)
+        due = leases.scheduled_times([lease.flow_run_id for lease in held])
         for lease in held:
             worker = f"of {lease.worker} " if lease.worker else ""
             message = f"Returned to be claimed again: the lease {worker}ran out at {isoformat(lease.expires_at)}"
-            orchestration.set_flow_run_state(lease.flow_run_id, new_state(StateType.SCHEDULED, now, message=message), force=True)
+            # one that was claimed ahead of its time has that time still to come
+            details = {"scheduled_time": max(now, due.get(lease.flow_run_id, now))}
+            state = new_state(StateType.SCHEDULED, now, message=message, state_details=details)
+            orchestration.set_flow_run_state(lease.flow_run_id, state, force=True)
         # what ran inside died with the worker: it is neither running (and holds no slot) nor over, so that a new attempt runs it again
         interrupted = new_state(StateType.PENDING, now, message="Interrupted: the lease of the flow run that it belongs to ran out")
         for row in inside:

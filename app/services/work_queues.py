@@ -33,7 +33,7 @@ class WorkQueueService:
         limit = self._room(queue, limit)
         if not limit:
             return []
-        return self.flow_runs.find(self._due(queue, scheduled_before), limit, sort="NEXT_SCHEDULED_START_TIME_ASC")
+        return self.flow_runs.find(self._due(queue, scheduled_before or self.clock()), limit, sort="NEXT_SCHEDULED_START_TIME_ASC")
 
     def claim(self, id, limit, lease_seconds, scheduled_before=None, worker=None):
         """Take up to `limit` runs of queue `id` that are due to PENDING, each under a lease of its own for `lease_seconds`.
@@ -47,11 +47,12 @@ class WorkQueueService:
         limit = self._room(queue, limit)
         if not limit:
             return []
+        # one instant for all of it: a run that falls due a moment later is not claimed before it was due
         now = self.clock()
         expires_at = now + timedelta(seconds=lease_seconds)
         by = f"by {worker} " if worker else ""
         state = new_state(StateType.PENDING, now, message=f"Claimed {by}from the work queue {queue.name}")
-        due = self._due(queue, scheduled_before)
+        due = self._due(queue, scheduled_before or now)
         claimed = self.leases.claim(due, limit, state, expires_at=expires_at, work_queue_id=id, worker=worker)
         subflows = [run for _, run in claimed if run["parent_task_run_id"]]
         for run in sorted(subflows, key=itemgetter("parent_task_run_id")):
@@ -78,8 +79,8 @@ class WorkQueueService:
         executing = self.flow_runs.count(_filter(queue, state={"type": {"any_": HELD}}))
         return max(0, min(limit, queue.concurrency_limit - executing))
 
-    def _due(self, queue, scheduled_before):
-        before = scheduled_before or self.clock()
+    @staticmethod
+    def _due(queue, before):
         return _filter(queue, state={"type": {"any_": [StateType.SCHEDULED]}}, next_scheduled_start_time={"before_": before})
 
 

@@ -63,6 +63,13 @@ def test_health_is_true_and_ready_503_when_the_database_does_not_answer(url):
     problem(client.post("/flows/filter"), 503)
 
 
+def test_a_slash_more_or_less_at_the_end_of_a_path_means_the_same(api):
+    flow = ok(api.post("/flows", json={"name": "slashes"}), 201)
+    assert ok(api.get(f"/flows/{flow['id']}/")) == ok(api.get("/flows/name/slashes/")) == flow
+    assert ok(api.post("/flows/count/", json={"flows": {"id": {"any_": [flow["id"]]}}})) == 1
+    assert api.get("/docs").headers["Location"].endswith("/api/docs/")
+
+
 def test_the_api_document_names_every_route(api):
     document = json.loads(api.get("/openapi.json").data)
     routes = {

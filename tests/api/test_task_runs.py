@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from tests.api.asking import wrong_fields
 from tests.api.factories import make_flow_run, make_task_run
 
 NOON = datetime(2022, 6, 1, 12, tzinfo=UTC)
@@ -78,6 +79,43 @@ def test_a_task_run_keeps_what_it_was_created_with(client, clock):
     run = make_task_run(client, **given)
     assert run | given == run
     assert client.get(f"/task_runs/{run['id']}").json | given == client.get(f"/task_runs/{run['id']}").json
+
+
+def test_the_kind_of_an_input_follows_from_its_member_where_it_is_not_said(client):
+    parent = str(uuid4())
+    given = {"x": [{"id": parent}], "y": [{"name": "table"}, {"type": "int"}]}
+    assert make_task_run(client, task_inputs=given)["task_inputs"] == {
+        "x": [{"input_type": "task_run", "id": parent}],
+        "y": [{"input_type": "parameter", "name": "table"}, {"input_type": "constant", "type": "int"}],
+    }
+
+
+@pytest.mark.parametrize(
+    "given, field",
+    [
+        ({}, "input_type"),
+        ({"input_type": "other", "id": str(uuid4())}, "input_type"),
+        ({"input_type": ["task_run"]}, "input_type"),
+        ({"input_type": "task_run"}, "id"),
+        ({"input_type": "task_run", "id": None}, "id"),
+        ({"input_type": "parameter"}, "name"),
+        ({"input_type": "constant"}, "type"),
+        ({"input_type": "task_run", "id": str(uuid4()), "name": "x"}, "name"),
+    ],
+)
+def test_an_input_has_what_its_kind_needs_and_nothing_else(client, given, field):
+    body = {"flow_run_id": make_flow_run(client)["id"], "task_key": "t", "dynamic_key": "0"}
+    fine = {"input_type": "constant", "type": "int"}
+    refused = client.post("/task_runs/", json=body | {"task_inputs": {"x": [fine, given]}})
+    assert wrong_fields(refused) == {f"body.task_inputs.x.1.{field}"}
+    assert client.post("/task_runs/count").json == 0
+
+
+def test_the_name_of_a_task_run_holds_that_of_its_task_and_more(client):
+    name = "\N{CJK UNIFIED IDEOGRAPH-65E5}" * 255 + "-0123abcd-0"
+    assert make_task_run(client, name=name)["name"] == name
+    refused = client.post("/task_runs/", json={"flow_run_id": str(uuid4()), "task_key": "t", "dynamic_key": "0", "name": "n" * 513})
+    assert wrong_fields(refused) == {"body.name"}
 
 
 def test_a_task_run_with_the_same_flow_run_and_keys_is_answered_as_it_is_with_200(client, clock):

@@ -171,3 +171,20 @@ def test_large_numbers_and_negative_zero_are_answered_alike_by_both_databases(ap
     deployment = ok(post_raw(api, "/deployments/", body), 201)
     assert repr(deployment["parameters"]["a"]) == repr(kept)
     assert repr(ok(api.get(f"/deployments/{deployment['id']}"))["parameters"]["a"]) == repr(kept)
+
+
+def test_null_stands_for_a_default_where_clients_of_the_reference_send_it(api):
+    for route in ("flows", "flow_runs", "task_runs", "logs"):
+        ok(api.post(f"/{route}/filter", json={"sort": None, "limit": None, "offset": 0}))
+    run = make_flow_run(api, name="kept")
+    ok(api.post(f"/flow_runs/{run['id']}/set_state", json={"state": {"type": "RUNNING"}, "force": None}), 201)
+    assert api.patch(f"/flow_runs/{run['id']}", json={"name": None, "tags": ["t"]}).status_code == 204
+    changed = ok(api.get(f"/flow_runs/{run['id']}"))
+    assert (changed["name"], changed["tags"]) == ("kept", ["t"])
+
+
+def test_a_run_has_no_more_tags_than_an_object_may_have_with_those_of_its_deployment(api):
+    deployment = make_deployment(api, tags=[f"d{n}" for n in range(200)])
+    route = f"/deployments/{deployment['id']}/create_flow_run"
+    assert wrong_fields(api.post(route, json={"tags": ["one more"]})) == {"body.tags"}
+    assert len(ok(api.post(route, json={"tags": ["d0", "d199"]}), 201)["tags"]) == 200

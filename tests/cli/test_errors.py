@@ -41,7 +41,7 @@ def test_a_database_that_is_not_migrated_is_named_with_the_remedy(blank_database
 def test_a_database_that_does_not_answer_is_a_failure_in_one_line(command):
     app = create_app(Settings(database_url="postgresql://nobody@127.0.0.1:1/nothing"))
     message = failed(app.test_cli_runner().invoke(args=command), 1)
-    assert "the database cannot be reached" in message
+    assert "no connection to the database can be made" in message
     # whoever runs commands may see what the driver says
     assert "port 1 failed: Connection refused" in message
 

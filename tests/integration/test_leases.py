@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from app.config import Settings
-from app.db.models import FlowRunState, Lease
+from app.db.models import FlowRun, FlowRunState, Lease
 from app.db.session import Database
 from app.domain.states import new_state
 from app.errors import Conflict
@@ -86,6 +86,34 @@ def test_a_run_whose_lease_runs_out_is_due_again_and_says_why(client, clock, exp
     (again,) = ok(client.post(f"/work_queues/{queue['id']}/claim_runs"))
     assert again["flow_run"]["id"] == run["id"]
     assert again["lease_id"] != claim["lease_id"]
+
+
+def test_a_run_that_was_claimed_ahead_of_its_time_waits_for_it_again(client, clock, expiry):
+    make_due_runs(client, 1, due=NOON + timedelta(hours=20))
+    route = f"/work_queues/{make_work_queue(client)['id']}/claim_runs"
+    ahead = {"scheduled_before": (NOON + timedelta(days=1)).isoformat(), "lease_seconds": 60}
+    (claim,) = ok(client.post(route, json=ahead))
+    clock.advance(minutes=2)
+    assert expiry().run_once().number == 1
+    run = read(client, claim)
+    due = (NOON + timedelta(hours=20)).isoformat()
+    assert run["next_scheduled_start_time"] == run["state"]["state_details"]["scheduled_time"] == run["expected_start_time"] == due
+    assert ok(client.post(route, json={})) == []
+    clock.advance(hours=20)
+    assert len(ok(client.post(route, json={}))) == 1
+
+
+def test_a_claim_comes_after_what_it_has_waited_for(client, database, database_url):
+    make_due_runs(client, 1, due=NOON - timedelta(hours=1))
+    changed = NOON + timedelta(seconds=1)
+    with database.transaction() as session:
+        session.execute(update(FlowRun.__table__).values(updated=changed))
+    (claim,) = ok(client.post(f"/work_queues/{make_work_queue(client)['id']}/claim_runs"))
+    run = read(client, claim)
+    # on SQLite nobody's clock is read before it is their turn
+    entered = NOON if database_url.startswith("sqlite") else changed + timedelta(microseconds=1)
+    assert run["updated"] == run["state"]["timestamp"] == entered.isoformat()
+    assert claim["flow_run"]["state"] == run["state"]
 
 
 def test_a_lease_holds_up_to_its_last_moment(client, clock, expiry, claimed):

@@ -1,6 +1,7 @@
 """Fifty transitions at once, each in a thread and a transaction of its own: the rules hold as if they came one after the other."""
 
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -141,3 +142,33 @@ def test_whoever_starts_and_ends_at_once_leaves_a_slot_for_each_that_is_running(
         running = connection.execute(select(func.count()).where(TaskRun.state_type == "RUNNING")).scalar_one()
     assert sum(slots(crowded).values()) == running <= LIMIT
     assert all(states.count("COMPLETED") == 1 and states[-1] == "COMPLETED" for states in histories)
+
+
+@pytest.mark.parametrize("kind", ["flow", "task"])
+def test_who_deletes_a_run_waits_for_its_subflows_before_it_holds_what_they_want(crowded, flow_run, kind):
+    (parent,) = make_task_runs(crowded, flow_run, 1, ["parent"])
+    fields = {"flow_id": flow_run["flow_id"], "parent_task_run_id": parent}
+    subflow = crowded.run(lambda session: RunService(session, utcnow).create_flow_run(fields)[0]["id"])
+    begun = threading.Event()
+
+    def remove(session):
+        begun.set()
+        runs, id = (FlowRuns, flow_run["id"]) if kind == "flow" else (TaskRuns, parent)
+        runs(session, utcnow).delete(id)
+
+    def change(session):
+        # as a transition does: first the subflow's run, then the task run that stands for it
+        FlowRuns(session, utcnow).lock(subflow)
+        removal = threads.submit(crowded.run, remove)
+        assert begun.wait(60)
+        time.sleep(0.2)
+        Orchestration(session, utcnow).set_task_run_state(parent, new_state("RUNNING", utcnow()), force=True)
+        return removal
+
+    with ThreadPoolExecutor(1) as threads:
+        with crowded.transaction() as session:
+            removal = change(session) if crowded.engine().dialect.name == "postgresql" else None
+        (removal or threads.submit(crowded.run, remove)).result(60)
+    with crowded.transaction(read_only=True) as session:
+        assert session.scalar(select(func.count()).select_from(TaskRun)) == 0
+        assert FlowRuns(session, utcnow).require(subflow)["parent_task_run_id"] is None
