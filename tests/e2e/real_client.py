@@ -1,5 +1,6 @@
 """The reference's own client and agent (prefect 2.0b7), run from their own environment against any server."""
 
+import json
 import os
 import subprocess
 from contextlib import contextmanager
@@ -45,6 +46,13 @@ class RealClient:
         )
         assert ran.returncode == 0, f"prefect {' '.join(words)}: {ran.stdout}"
         return ran.stdout
+
+    def run(self, script, *arguments):
+        """The JSON on the last line that a script in the folder `client` prints, run with the client's Python. It must succeed."""
+        command = [reference.python(), str(FILES / script), *arguments]
+        ran = subprocess.run(command, env=self.environment, cwd=self.home, capture_output=True, text=True, timeout=PATIENCE)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return json.loads(ran.stdout.splitlines()[-1])
 
     @contextmanager
     def agent(self, queue, log):

@@ -6,7 +6,7 @@ import sys
 
 from tests.conftest import ENCRYPTION_KEY
 from tests.e2e import reference
-from tests.e2e.real_client import FILES, RealClient
+from tests.e2e.real_client import RealClient
 from tests.serving import PATIENCE, ROOT, environment
 
 
@@ -29,16 +29,7 @@ def test_the_real_client_registers_saves_loads_and_deploys_to_the_default_storag
     assert again == [one | {"type": "known", "schema": "known"} for one in registered]
 
     client, storage = RealClient(server.api, tmp_path), tmp_path / "storage"
-    ran = subprocess.run(
-        [reference.python(), str(FILES / "blocks.py"), str(storage)],
-        env=client.environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert ran.returncode == 0, ran.stderr
-    found = json.loads(ran.stdout.splitlines()[-1])
-    assert found == {"secret": "hunter2", "path": str(storage), "default": "local", "read": "stored"}
+    assert client.run("blocks.py", str(storage)) == {"secret": "hunter2", "path": str(storage), "default": "local", "read": "stored"}
     assert "hunter2" not in server.log.read_text()
 
     listed = client.prefect("storage", "ls")
