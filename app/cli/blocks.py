@@ -111,8 +111,8 @@ def register(python, url, output):
     """
     url = url.rstrip("/") if url else _own_url(mintaka().settings.bind)
     _require_server(url)
-    click.echo(f"Registering with {url}", err=True)
     registered = _run_client(python, url)
+    click.echo(f"Registered at {url}", err=True)
     if output == "json":
         print_json(registered)
         return
