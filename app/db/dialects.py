@@ -53,6 +53,8 @@ def database_url(text):
     """
     try:
         url = make_url(text)
+        if "@" in (url.host or ""):
+            raise ValueError
     except (ArgumentError, ValueError):
         # not a word of what was wrong with it: it may be a part of a password
         raise ValueError(
@@ -101,9 +103,10 @@ def engine_arguments(url, settings):
     }
     given = " ".join(f"-c {name}={value}" for name, value in options.items())
     connect = PATIENCE_WITH_SERVERS | {"connect_timeout": math.ceil(settings.database_connect_timeout), "application_name": "mintaka"}
-    # what the URL says wins
+    # what the URL says wins, or is added
+    asked = url.normalized_query.get("options", ())
     connect = {name: value for name, value in connect.items() if name not in url.query}
-    return common | {"pool_use_lifo": True, "connect_args": connect | {"options": f"{given} {url.query.get('options', '')}".strip()}}
+    return common | {"pool_use_lifo": True, "connect_args": connect | {"options": " ".join((given, *asked))}}
 
 
 def engines(url, settings):

@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 
 from app.db.dialects import delete_all, is_sqlite, migration_lock
 from app.db.models import Base
+from app.errors import NotReady
 
 LOCK = 0x6D696E74  # one number for every process that migrates this database
 
@@ -44,12 +45,19 @@ def pending(database):
     if at == head():
         return None
     if at is not None and at not in _known():
-        return f"The database is at revision {at}, which this program is too old to know: install the newer one, or downgrade with that."
+        return _too_old(at)
     return f"The database is at revision {at or 'none'} and needs {head()}; `flask --app wsgi db upgrade` migrates it."
 
 
+def _too_old(at):
+    return f"The database is at revision {at}, which this program is too old to know: install the newer one, or downgrade with that."
+
+
 def upgrade(database, revision="head"):
-    """Migrate up to `revision`. Several processes may ask at once: one does the work, in one transaction."""
+    """Migrate up to `revision`. Several processes may ask at once: one does the work, in one transaction.
+
+    Raises NotReady for a database that a newer program has migrated.
+    """
     _migrate(database, command.upgrade, revision)
 
 
@@ -73,6 +81,9 @@ def differences(database):
 def _migrate(database, direction, revision):
     def work(session):
         migration_lock(session.connection(), LOCK)
+        at = MigrationContext.configure(session.connection()).get_current_revision()
+        if at is not None and at not in _known():
+            raise NotReady(_too_old(at))
         direction(_config(session.connection()), revision)
 
     database.run(work)

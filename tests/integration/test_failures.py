@@ -140,11 +140,11 @@ def test_the_log_says_why_a_request_did_not_reach_the_database_and_the_client_is
     app.test_client_class = ApiClient
     with listening("mintaka.database") as records:
         answer = app.test_client().post("/flows/filter", headers={"X-Request-ID": "the-one"})
-    assert problem(answer, 503)["detail"] == "Try again later: the database cannot be reached"
+    assert problem(answer, 503)["detail"] == "Try again later: no connection to the database can be made"
     assert answer.headers["Retry-After"] == "1"
     [record] = records
     assert record.levelno == logging.WARNING
-    assert record.getMessage() == f"request the-one: Try again later: the database cannot be reached ({reason})"
+    assert record.getMessage() == f"request the-one: Try again later: no connection to the database can be made ({reason})"
 
 
 def test_the_log_says_why_a_busy_database_failed_a_request_and_the_client_is_not_told(database, settings):
@@ -167,7 +167,7 @@ def test_the_log_says_why_a_pass_was_cut_short(url, reason):
     [record] = records
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith("a late runs pass was cut short")
-    assert record.getMessage().endswith(f": Try again later: the database cannot be reached ({reason})")
+    assert record.getMessage().endswith(f": Try again later: no connection to the database can be made ({reason})")
 
 
 def test_a_pass_that_the_driver_had_no_part_in_cutting_short_is_not_blamed_on_it():

@@ -14,7 +14,7 @@ from app.config import Settings
 from app.db import migrate
 from app.db.models import Base
 from app.db.session import Database
-from app.errors import Unavailable
+from app.errors import NotReady, Unavailable
 from tests.serving import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -242,6 +242,9 @@ def test_a_database_that_is_newer_than_the_program_needs_another_program_and_no_
     said = migrate.pending(database)
     assert "revision 0099, which this program is too old to know" in said
     assert "db upgrade" not in said
+    for migration in (migrate.upgrade, lambda database: migrate.downgrade(database, "base")):
+        with pytest.raises(NotReady, match="too old to know"):
+            migration(database)
 
 
 def test_an_upgrade_that_fails_leaves_nothing_behind(blank):

@@ -9,7 +9,12 @@ from app.config import InvalidSetting, Settings
 from app.db import dialects
 
 # each has a piece of a password where a port is looked for
-MALFORMED = ["postgresql://u:sec@hunter2:hunter3@h/x", "postgresql://u:p@h:hunter2/x", "postgresql://u:hunter2@h:hunter3"]
+MALFORMED = [
+    "postgresql://u:sec@hunter2:hunter3@h/x",
+    "postgresql://u:p@h:hunter2/x",
+    "postgresql://u:hunter2@h:hunter3",
+    "postgresql://u:sec@hunter2@h/x",
+]
 
 
 @pytest.mark.parametrize("url", [*MALFORMED, "u:hunter2@h/x", "postgresql:u:hunter2@h/x"])
