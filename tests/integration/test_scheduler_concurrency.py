@@ -220,6 +220,8 @@ def schedulers(number, url, folder):
     with ExitStack() as running:
         processes = [running.enter_context(running_scheduler(url, log, **SCHEDULING, **LOCKS)) for log in logs]
         yield
+        # one that is still starting when all is done would die of the signal
+        wait_until(lambda: all("scheduled" in log.read_text() for log in logs), "every scheduler has made a pass")
         for process in processes:
             process.terminate()
         assert [process.wait(PATIENCE) for process in processes] == [0] * number, [log.read_text()[-2000:] for log in logs]
