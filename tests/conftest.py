@@ -1,10 +1,12 @@
 """Fixtures for every test. `database_url` runs a test on SQLite and on PostgreSQL; the others build on whatever URL there is."""
 
+import gc
 import os
 import shutil
 import tempfile
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -17,6 +19,10 @@ from tests.serving import running_gunicorn
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 POSTGRES_REQUIRED = IN_CI or os.environ.get("MINTAKA_TEST_REQUIRE_POSTGRES") == "true"
+
+# Nothing here has to last, and databases are made and dropped many times faster in memory; a container may have but a little of it
+SHARED_MEMORY = Path("/dev/shm")
+ROOMY = SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(SHARED_MEMORY).free > 2 * 2**30
 
 # What the blocks of tests are encrypted with
 ENCRYPTION_KEY = "bWludGFrYSdzIHRlc3RzIG5lZWQgYSBrZXkgb2YgMzI="
@@ -55,13 +61,27 @@ class ApiClient(FlaskClient):
 
 def pytest_configure(config):
     if not hasattr(config, "workerinput"):
-        config.mintaka_postgres_folder = tempfile.mkdtemp(prefix="mintaka-tests-")
+        config.mintaka_postgres_folder = tempfile.mkdtemp(prefix="mintaka-tests-", dir=SHARED_MEMORY if ROOMY else None)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node):
     """pytest-xdist: tell a worker where the server that all of them share keeps its data."""
     node.workerinput["mintaka_postgres_folder"] = node.config.mintaka_postgres_folder
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the tests that take long, in each half of the list: of two workers each gets a half, and ends with what the other left."""
+    long = [item for item in items if "e2e" in item.path.parts]
+    short = [item for item in items if "e2e" not in item.path.parts]
+    half = len(short) // 2
+    items[:] = long[::2] + short[:half] + long[1::2] + short[half:]
+
+
+def pytest_collection_finish():
+    """Keep the garbage collector off what is loaded by now, which is there to stay."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config):
