@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import psycopg2
 from psycopg2 import sql
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from app.config import Settings
 from app.db import migrate
@@ -97,3 +97,13 @@ def migrated(url):
     finally:
         database.dispose()
     return url
+
+
+@contextmanager
+def flows_locked(database):
+    """Let nobody else write a flow while the block lasts."""
+    with database.transaction() as session:
+        # on SQLite a transaction that writes holds the one write lock from its first statement on
+        on_sqlite = database.url.get_backend_name() == "sqlite"
+        session.execute(text("SELECT 1" if on_sqlite else "LOCK TABLE flow IN SHARE ROW EXCLUSIVE MODE"))
+        yield

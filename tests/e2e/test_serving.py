@@ -7,24 +7,14 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import psutil
 import pytest
 import requests
-from sqlalchemy import text
 
+from tests.databases import flows_locked
 from tests.serving import PATIENCE, ROOT, answers, environment, free_port, kill_group, wait_until
-
-
-@contextmanager
-def writes_blocked(database):
-    """Let nobody else write a flow while the block lasts."""
-    with database.transaction() as session:
-        # on SQLite a transaction that writes holds the one write lock from its first statement on
-        on_sqlite = database.url.get_backend_name() == "sqlite"
-        session.execute(text("SELECT 1" if on_sqlite else "LOCK TABLE flow IN SHARE ROW EXCLUSIVE MODE"))
-        yield
 
 
 def family(process):
@@ -49,7 +39,7 @@ def is_stopping(log):
 def test_a_stopping_server_answers_the_requests_it_has_accepted(gunicorn_server, database_url, database):
     server = gunicorn_server(database_url, workers=1, graceful_timeout=PATIENCE, database_lock_timeout=PATIENCE)
     with ThreadPoolExecutor() as pool:
-        with writes_blocked(database):
+        with flows_locked(database):
             answer = pool.submit(requests.post, f"{server.api}/flows/", json={"name": "late"}, timeout=PATIENCE)
             wait_until(lambda: has_accepted_a_connection(server.process), "the request is accepted")
             server.process.send_signal(signal.SIGTERM)

@@ -16,6 +16,7 @@ from app.errors import Unavailable
 from app.services.passes import repeat
 from tests.api.asking import problem
 from tests.conftest import ApiClient
+from tests.databases import flows_locked
 
 CODES = {
     "retry": ["40001", "40P01"],
@@ -49,16 +50,6 @@ def another(url, **settings):
     database = Database(url, Settings(**settings))
     yield database
     database.dispose()
-
-
-@contextmanager
-def flows_locked(database):
-    """Let nobody else write a flow while the block lasts."""
-    with database.transaction() as session:
-        # on SQLite a transaction that writes holds the one write lock from its first statement on
-        on_sqlite = database.url.get_backend_name() == "sqlite"
-        session.execute(text("SELECT 1" if on_sqlite else "LOCK TABLE flow IN SHARE ROW EXCLUSIVE MODE"))
-        yield
 
 
 def error_of(database, statement):
