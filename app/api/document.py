@@ -6,11 +6,11 @@ import orjson
 from flask import Response
 from flask_smorest import Api as SmorestApi
 
+from app.api.problems import PROBLEM
 from app.domain import bounds
 from app.schemas import base, examples, requests, schedules
 from app.schemas.answers import Problem
 
-PROBLEM = "application/problem+json"
 REQUEST_ID = "X-Request-ID"
 
 TYPES = {

@@ -195,13 +195,13 @@ def advisory_lock(connection, number):
 
 def migration_lock(connection, number):
     """`advisory_lock`, waited for as long as it takes, for statements that may take long themselves."""
-    if not is_sqlite(connection):
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
-        connection.execute(text("SET LOCAL lock_timeout = 0"))
+    if is_sqlite(connection):
+        return
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(text("SET LOCAL lock_timeout = 0"))
     advisory_lock(connection, number)
-    if not is_sqlite(connection):
-        # who waits for a table keeps everybody behind it waiting
-        connection.execute(text("SET LOCAL lock_timeout = DEFAULT"))
+    # who waits for a table keeps everybody behind it waiting
+    connection.execute(text("SET LOCAL lock_timeout = DEFAULT"))
 
 
 class UtcDateTime(TypeDecorator):

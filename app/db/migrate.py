@@ -36,7 +36,7 @@ def head():
 
 def current(database):
     """The revision the database is at, or None for one that was never migrated."""
-    return database.run(lambda session: MigrationContext.configure(session.connection()).get_current_revision(), read_only=True)
+    return database.run(_revision, read_only=True)
 
 
 def pending(database):
@@ -44,12 +44,17 @@ def pending(database):
     at = current(database)
     if at == head():
         return None
-    if at is not None and at not in _known():
-        return _too_old(at)
-    return f"The database is at revision {at or 'none'} and needs {head()}; `flask --app wsgi db upgrade` migrates it."
+    return _too_new(at) or f"The database is at revision {at or 'none'} and needs {head()}; `flask --app wsgi db upgrade` migrates it."
 
 
-def _too_old(at):
+def _revision(session):
+    return MigrationContext.configure(session.connection()).get_current_revision()
+
+
+def _too_new(at):
+    """What is to be done about a database whose revision a newer program made, as a sentence; None for any other."""
+    if at is None or at in _known():
+        return None
     return f"The database is at revision {at}, which this program is too old to know: install the newer one, or downgrade with that."
 
 
@@ -81,9 +86,8 @@ def differences(database):
 def _migrate(database, direction, revision):
     def work(session):
         migration_lock(session.connection(), LOCK)
-        at = MigrationContext.configure(session.connection()).get_current_revision()
-        if at is not None and at not in _known():
-            raise NotReady(_too_old(at))
+        if reason := _too_new(_revision(session)):
+            raise NotReady(reason)
         direction(_config(session.connection()), revision)
 
     database.run(work)
