@@ -21,5 +21,5 @@ class DeploymentChanges:
     is_schedule_active: bool | Unset = UNSET
     parameters: dict[str, Any] | Unset = UNSET
     tags: list[str] | Unset = UNSET
-    flow_runner_type: str | None | Unset = UNSET
-    flow_runner_config: dict[str, Any] | None | Unset = UNSET
+    flow_runner_type: str | Unset | None = UNSET
+    flow_runner_config: dict[str, Any] | Unset | None = UNSET

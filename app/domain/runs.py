@@ -22,8 +22,8 @@ class NewFlowRun:
     tags: list[str] = field(default_factory=list)
     idempotency_key: str | None = None
     parent_task_run_id: UUID | None = None
-    flow_runner_type: str | None | Unset = UNSET
-    flow_runner_config: dict[str, Any] | None | Unset = UNSET
+    flow_runner_type: str | Unset | None = UNSET
+    flow_runner_config: dict[str, Any] | Unset | None = UNSET
     state: State | None = None
 
 
@@ -32,11 +32,11 @@ class FlowRunChanges:
     """What a request sets of a flow run. UNSET keeps the stored value."""
 
     name: str | Unset = UNSET
-    flow_version: str | None | Unset = UNSET
+    flow_version: str | Unset | None = UNSET
     parameters: dict[str, Any] | Unset = UNSET
     tags: list[str] | Unset = UNSET
-    flow_runner_type: str | None | Unset = UNSET
-    flow_runner_config: dict[str, Any] | None | Unset = UNSET
+    flow_runner_type: str | Unset | None = UNSET
+    flow_runner_config: dict[str, Any] | Unset | None = UNSET
 
 
 @dataclass(frozen=True, kw_only=True)
