@@ -13,7 +13,7 @@ from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from operator import attrgetter
 
-log = logging.getLogger("mintaka.worker")
+log = logging.getLogger("worker")
 current = ContextVar("run", default=None)
 current_run = current.get
 

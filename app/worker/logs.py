@@ -8,7 +8,7 @@ from logging.handlers import QueueHandler
 from app.worker.api import Refused, Unreachable, backoff
 from app.worker.handlers import current_run
 
-log = logging.getLogger("mintaka.worker")
+log = logging.getLogger("worker")
 
 SEND_EVERY = 1.0  # seconds
 MOST_WAITING, BATCH_LINES, LONGEST = 10_000, 200, 10_000

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from app.worker.api import Refused, Unreachable, backoff
 from app.worker.handlers import Cancelled, Run, current, state
 
-log = logging.getLogger("mintaka.worker")
+log = logging.getLogger("worker")
 
 LONGEST_HEARTBEAT = 10.0  # seconds between two heartbeats, and so until a cancelled run is stopped
 ENDING = 10.0  # seconds that runs have to end after they were told to stop
@@ -131,7 +131,7 @@ class Worker:
         if run.lost:
             return log.warning("stopped: %s", run.reason)
         answer = self._propose(run, ended)
-        log.info("%s: %s", ended["type"], ended["message"] if answer["status"] == "ACCEPT" else answer["details"]["reason"])
+        log.info("%s %s", ended["type"], (ended["message"] or "") if answer["status"] == "ACCEPT" else answer["details"]["reason"])
 
     def _propose(self, run, proposed):
         """What the server answers to a state, asked until it answers or the lease may be over. Raises Refused, Unreachable."""

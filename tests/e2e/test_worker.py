@@ -94,10 +94,10 @@ class Process:
 
 
 @contextmanager
-def working(api, queue_name, folder, *options, lease=LEASE):
+def working(api, queue_name, folder, *options, lease=LEASE, program=("app.worker",)):
     """Run `worker start` on a queue of the server at `api` for as long as the block lasts; yields a `Process`."""
-    command = [sys.executable, "-m", "app.worker", "start", "--queue", queue_name, "--api", api, "--lease-seconds", str(lease)]
-    variables = environment() | {"WORKER_NOTES": str(folder / "notes.txt")}
+    command = [sys.executable, "-m", *program, "start", "--queue", queue_name, "--api", api, "--lease-seconds", str(lease)]
+    variables = environment(database_url=f"sqlite:///{folder / 'none.db'}") | {"WORKER_NOTES": str(folder / "notes.txt")}
     with (folder / "worker.log").open("ab") as log:
         process = subprocess.Popen(
             [*command, "--poll-seconds", "0.2", *options], cwd=ROOT, env=variables, stdout=log, stderr=log, start_new_session=True
@@ -177,7 +177,8 @@ def test_scheduled_runs_complete_a_handler_that_raises_fails_and_a_cancelled_one
     queue = Queue(server, ticking)
     bad, endless = queue.run(n=1, do="fail"), queue.run(n=2, do="heed")
     done = {"deployments": {"id": {"any_": [ticking]}}, "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
-    with working(server.api, queue.name, tmp_path, *JOB, "--slots", "2") as worker:
+    among_the_others = ("flask", "--app", "wsgi", "worker")
+    with working(server.api, queue.name, tmp_path, *JOB, "--slots", "2", program=among_the_others) as worker:
         worker.until(lambda: ask(server, "/flow_runs/count", done) >= 2, "two scheduled runs complete")
         scheduled = ask(server, "/flow_runs/filter", done)[0]
         assert scheduled["auto_scheduled"]
