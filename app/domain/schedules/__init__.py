@@ -1,6 +1,6 @@
 """Schedules as pure values: when a deployment runs.
 
-`parse` reads the stored document, `validate` is the door for new ones. Every schedule has `occurrences(start, end, limit)`,
+`parse` reads a stored document, `validate` one that is new. Every schedule has `occurrences(start, end, limit)`,
 `to_document()`, `zone` and `wall_times(low, high)`. It depends on nothing but itself: no clock, no database. The dates in [a, c] are
 the dates in [a, b] and those in (b, c], for every b.
 """
@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import lru_cache
 from time import thread_time
 
-from app.domain.schedules.base import EARLIEST, LATEST, ScheduleTooSlow
+from app.domain.schedules.base import DEFAULT_START, EARLIEST, LATEST, ScheduleTooSlow
 from app.domain.schedules.cron import CronSchedule
 from app.domain.schedules.interval import IntervalSchedule
 from app.domain.schedules.rrule import RRuleSchedule
@@ -41,24 +41,27 @@ MEMBERS = {
 MAX_SEARCH = 0.1
 
 # What a new schedule must be able to give from now on: as much as the scheduler asks of one, unless its settings say otherwise.
-_AHEAD, _MANY = timedelta(days=100), 100
+_HORIZON, _MAX_RUNS = timedelta(days=100), 100
 
-# Characters of a text that is kept.
-_SMALL = 512
+# The shortest interval, in seconds, that a new schedule may have unless a setting says otherwise.
+MIN_INTERVAL_SECONDS = 1.0
+
+# The longest text, in characters, with which a document is cached.
+_MAX_CACHED_LENGTH = 512
 
 
 def parse(document):
-    """The schedule that a JSON document says. Raises InvalidSchedule(field, reason); field "" means the document as a whole."""
+    """Return the schedule of a JSON document. Raise InvalidSchedule(field, reason); field "" means the document as a whole."""
     if not isinstance(document, Mapping):
-        raise InvalidSchedule("", "must be an object with one of interval, cron, rrule")
+        raise InvalidSchedule("", f"must be an object with one of {', '.join(MEMBERS)}")
     # True, 1 and 1.0 are one key of a mapping, and only two of them are an interval: so the type is part of the key.
     items = tuple((key, type(value), value) for key, value in document.items())
     return _parse_items(items) if all(_is_small(value) for value in document.values()) else _parse(document)
 
 
 def _is_small(value):
-    """Whether a document with this member is worth keeping: long texts are rare, and would let a client fill the memory."""
-    return value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _SMALL)
+    """Return whether a document with this member is cached: long texts are rare, and would let a client fill the memory."""
+    return value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _MAX_CACHED_LENGTH)
 
 
 @lru_cache(maxsize=4096)
@@ -69,7 +72,7 @@ def _parse_items(items):
 def _parse(document):
     kinds = [kind for kind in MEMBERS if kind in document]
     if len(kinds) != 1:
-        raise InvalidSchedule("", f"must have exactly one of interval, cron, rrule; it has {' and '.join(kinds) or 'none'}")
+        raise InvalidSchedule("", f"must have exactly one of {', '.join(MEMBERS)}; it has {' and '.join(kinds) or 'none'}")
     make, members = MEMBERS[kinds[0]]
     for key in document:
         if key not in members:
@@ -77,23 +80,34 @@ def _parse(document):
     return make.parse(**document)
 
 
-def validate(document, after=None):
-    """The schedule of a new document: one that fires, and finds its next date in time. Raises InvalidSchedule.
+def validate(document, after=None, min_interval_seconds=MIN_INTERVAL_SECONDS):
+    """Return the schedule of a new document: one that fires, and finds its next date in time. Raise InvalidSchedule.
 
     With `after`, an instant, the first date from there on is sought too, and those that follow it soon. They need not exist: a rule may
-    have ended.
+    have ended. But a rule whose COUNT begins at the default start, and not at one that was given, must have some left.
     """
     schedule = parse(document)
     kind = next(kind for kind in MEMBERS if kind in document)
+    if kind == "interval" and schedule.step.total_seconds() < min_interval_seconds:
+        raise InvalidSchedule(kind, f"must be at least {min_interval_seconds:g} second{'' if min_interval_seconds == 1 else 's'}")
     if _first(schedule, EARLIEST, kind) is None:
         raise InvalidSchedule(kind, f"never fires in the years {EARLIEST.year} to {LATEST.year}")
     if after is not None:
-        _first(schedule, after, kind)
-        # in so many days any other schedule, and one rule alone, has fewer candidates than may be looked at
-        if kind == "rrule" and len(schedule.recurrence.rules) > 1:
-            for _ in schedule.occurrences(after, after + _AHEAD, _MANY):
-                pass
+        _validate_from(schedule, after, kind)
     return schedule
+
+
+def _validate_from(schedule, after, kind):
+    first = _first(schedule, after, kind)
+    if kind != "rrule":
+        return
+    if first is None and schedule.recurrence.counts_from_default:
+        reason = f"has a COUNT and no DTSTART, so it counts from {DEFAULT_START:%Y-%m-%d} on, and all its dates have passed; give a DTSTART"
+        raise InvalidSchedule(kind, reason)
+    # in so many days any other schedule, and one rule alone, has fewer candidates than may be looked at
+    if len(schedule.recurrence.rules) > 1:
+        for _ in schedule.occurrences(after, after + _HORIZON, _MAX_RUNS):
+            pass
 
 
 def _first(schedule, start, kind):

@@ -27,7 +27,7 @@ class IntervalSchedule:
 
     @classmethod
     def parse(cls, interval, anchor_date=None, timezone=None):
-        """The schedule of a document's members, as JSON holds them. Raises InvalidSchedule."""
+        """Return the schedule of a document's members, as JSON holds them. Raise InvalidSchedule."""
         step = _read_step(interval)
         zone = read_zone(timezone) if timezone is not None else zones.zone("UTC")
         default = zones.to_utc(DEFAULT_START, zone).replace(tzinfo=UTC)
@@ -39,12 +39,12 @@ class IntervalSchedule:
 
     @property
     def zone(self):
-        """The zone whose calendar it goes by: UTC unless one was given."""
+        """Return the zone whose calendar it goes by: UTC unless one was given."""
         return zones.zone(self.timezone or "UTC")
 
     @property
     def by_calendar(self):
-        """Whether it steps in days of the calendar, not in elapsed time."""
+        """Return whether it steps in days of the calendar, not in elapsed time."""
         return self.step % _DAY == timedelta(0)
 
     def occurrences(self, start, end, limit):
@@ -70,7 +70,7 @@ class IntervalSchedule:
         return (anchor + n * self.step for n in range(count, last + 1))
 
     def to_document(self):
-        """The document that `parse` reads, every default said."""
+        """Return the document that `parse` reads, with every default."""
         return {"interval": self.step.total_seconds(), "anchor_date": self.anchor.isoformat(), "timezone": self.timezone}
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC
-from functools import partial
+from functools import cached_property, partial
 from heapq import merge
 
 from app.domain import zones
@@ -23,7 +23,7 @@ class RRuleSchedule:
 
     @classmethod
     def parse(cls, rrule, timezone=None):
-        """The schedule of a document's members, as JSON holds them. Raises InvalidSchedule."""
+        """Return the schedule of a document's members, as JSON holds them. Raise InvalidSchedule."""
         read_text("rrule", rrule, _MAX_LENGTH)
         if timezone is not None:
             read_zone(timezone)
@@ -32,11 +32,11 @@ class RRuleSchedule:
 
     @property
     def zone(self):
-        """The zone whose clock it goes by."""
+        """Return the zone whose clock it goes by."""
         return zones.zone(self.timezone)
 
     def occurrences(self, start, end, limit):
-        """Yield at most `limit` UTC instants in [start, end], in order. Raises ScheduleTooSlow."""
+        """Yield at most `limit` UTC instants in [start, end], in order. Raise ScheduleTooSlow."""
         start, end = window(start, end)
         if start > end or limit <= 0:
             return iter(())
@@ -48,11 +48,21 @@ class RRuleSchedule:
         streams.append(moment.replace(tzinfo=UTC) for moment in self.recurrence.dates if start <= moment <= end)
         before = None
         for moment in merge(*streams):
-            if moment == before or moment.replace(tzinfo=None) in self.recurrence.excluded:
+            if moment == before or self._is_excluded(moment):
                 steps.take()
             else:
                 yield moment
             before = moment
+
+    def _is_excluded(self, moment):
+        if moment.replace(tzinfo=None) in self.recurrence.excluded:
+            return True
+        days = self.recurrence.excluded_days
+        return any((name, moment.astimezone(zones.zone(name)).date()) in days for name in self._zones_of_excluded_days)
+
+    @cached_property
+    def _zones_of_excluded_days(self):
+        return {name for name, _ in self.recurrence.excluded_days}
 
     def _instants(self, rule, start, end, steps):
         if self.recurrence.start is not None:
@@ -70,5 +80,5 @@ class RRuleSchedule:
         return merge(*(rule.walk(low, high, steps) for rule in self.recurrence.rules), local_dates)
 
     def to_document(self):
-        """The document that `parse` reads, every default said."""
+        """Return the document that `parse` reads, with every default."""
         return {"rrule": self.rrule, "timezone": self.timezone}
