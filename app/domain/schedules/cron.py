@@ -14,8 +14,8 @@ from croniter import CroniterError, croniter
 
 from app.domain import zones
 from app.domain.schedules import cron_text, yeardays
-from app.domain.schedules.base import DEFAULT_START, Steps, read_text, read_zone, window
-from app.domain.schedules.walltime import instants
+from app.domain.schedules.base import DEFAULT_START, PlainSchedule, Steps, read_text, read_zone, window
+from app.domain.schedules.walltime import RFC_5545, instants
 from app.errors import InvalidSchedule
 
 _MAX_LENGTH = 255
@@ -78,6 +78,11 @@ def _days_in(rule, year):
     return tuple(rule.of_year(year))
 
 
+@lru_cache(maxsize=4096)
+def _day_set(rule, year):
+    return frozenset(_days_in(rule, year))
+
+
 @dataclass(frozen=True)
 class CronFields:
     """An expression taken apart: hours and minutes as sorted numbers, and a DayRule."""
@@ -85,6 +90,10 @@ class CronFields:
     minutes: tuple
     hours: tuple
     days: DayRule
+
+    def names_day(self, day):
+        """Return whether a day matches."""
+        return yeardays.number(day) in _day_set(self.days, yeardays.like(day.year))
 
     def walk(self, low, high, steps):
         """Yield the local times in [low, high) that match, in order."""
@@ -101,8 +110,10 @@ class CronFields:
 
 
 @dataclass(frozen=True)
-class CronSchedule:
+class CronSchedule(PlainSchedule):
     """`cron` is the expression as given, `timezone` a name or None for UTC."""
+
+    kind = "cron"
 
     cron: str
     timezone: str | None = None
@@ -124,14 +135,14 @@ class CronSchedule:
         """Return the zone whose clock it goes by."""
         return zones.zone(self.timezone or "UTC")
 
-    def occurrences(self, start, end, limit):
+    def occurrences(self, start, end, limit, steps=None, daylight=RFC_5545):
         """Yield at most `limit` UTC instants in [start, end], in order. Raise ScheduleTooSlow."""
         start, end = window(start, end)
         if start > end or limit <= 0:
             return iter(())
-        steps = Steps("cron", limit)
+        steps = steps or Steps("cron", limit)
         walk = partial(self.fields.walk, steps=steps)
-        return steps.dates(instants(walk, self.zone, start, end, steps), limit)
+        return steps.dates(instants(walk, self.zone, start, end, steps, daylight), limit)
 
     def wall_times(self, low, high):
         """Yield the local times in [low, high) that it names."""

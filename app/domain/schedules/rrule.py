@@ -2,20 +2,22 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC
-from functools import cached_property, partial
+from functools import partial
 from heapq import merge
 
 from app.domain import zones
 from app.domain.schedules import rrule_text
-from app.domain.schedules.base import Steps, read_text, read_zone, window
-from app.domain.schedules.walltime import instants
+from app.domain.schedules.base import PlainSchedule, Steps, read_text, read_zone, window
+from app.domain.schedules.walltime import RFC_5545, instants
 
 _MAX_LENGTH = 8_000
 
 
 @dataclass(frozen=True)
-class RRuleSchedule:
+class RRuleSchedule(PlainSchedule):
     """`rrule` is the text as given, `timezone` the name of its zone."""
+
+    kind = "rrule"
 
     rrule: str
     timezone: str = "UTC"
@@ -35,49 +37,40 @@ class RRuleSchedule:
         """Return the zone whose clock it goes by."""
         return zones.zone(self.timezone)
 
-    def occurrences(self, start, end, limit):
+    def occurrences(self, start, end, limit, steps=None, daylight=RFC_5545):
         """Yield at most `limit` UTC instants in [start, end], in order. Raise ScheduleTooSlow."""
         start, end = window(start, end)
         if start > end or limit <= 0:
             return iter(())
-        steps = Steps("rrule", limit)
-        return steps.dates(self._union(start, end, steps), limit)
+        steps = steps or Steps("rrule", limit)
+        return steps.dates(self._union(start, end, steps, daylight), limit)
 
-    def _union(self, start, end, steps):
-        streams = [self._instants(rule, start, end, steps) for rule in self.recurrence.rules]
+    def _union(self, start, end, steps, daylight=RFC_5545):
+        streams = [self._instants(rule, start, end, steps, daylight) for rule in self.recurrence.rules]
+        streams.append(instants(self.recurrence.walk_local_dates, self.zone, start, end, steps, daylight))
         streams.append(moment.replace(tzinfo=UTC) for moment in self.recurrence.dates if start <= moment <= end)
+        excluded = self.recurrence.excluded_instants(daylight)
         before = None
         for moment in merge(*streams):
-            if moment == before or self._is_excluded(moment):
+            if moment == before or moment.replace(tzinfo=None) in excluded or self.recurrence.excludes_day_of(moment):
                 steps.take()
             else:
                 yield moment
             before = moment
 
-    def _is_excluded(self, moment):
-        if moment.replace(tzinfo=None) in self.recurrence.excluded:
-            return True
-        days = self.recurrence.excluded_days
-        return any((name, moment.astimezone(zones.zone(name)).date()) in days for name in self._zones_of_excluded_days)
-
-    @cached_property
-    def _zones_of_excluded_days(self):
-        return {name for name, _ in self.recurrence.excluded_days}
-
-    def _instants(self, rule, start, end, steps):
+    def _instants(self, rule, start, end, steps, daylight):
         if self.recurrence.start is not None:
             start = max(start, self.recurrence.start)
         if rule.until_utc is not None:
             end = min(end, rule.until_utc)
         if start > end:
             return iter(())
-        return instants(partial(rule.walk, steps=steps), self.zone, start, end, steps)
+        return instants(partial(rule.walk, steps=steps), self.zone, start, end, steps, daylight)
 
     def wall_times(self, low, high):
         """Yield the local times in [low, high) that it names; one that is given as an instant, with Z, is not named."""
         steps = Steps("rrule")
-        local_dates = (local for local in self.recurrence.local_dates if low <= local < high)
-        return merge(*(rule.walk(low, high, steps) for rule in self.recurrence.rules), local_dates)
+        return merge(*(rule.walk(low, high, steps) for rule in self.recurrence.rules), self.recurrence.walk_local_dates(low, high))
 
     def to_document(self):
         """Return the document that `parse` reads, with every default."""

@@ -12,13 +12,15 @@ it has read in private attributes. Where the RFC leaves a choice, or other libra
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from app.domain import zones
 from app.domain.schedules.base import DEFAULT_START, EARLIEST, LATEST, Steps, read_zone
 from app.domain.schedules.recurrence import FREQUENCIES, DayFilter, Rule
+from app.domain.schedules.walltime import readings
 from app.errors import InvalidSchedule
 
 MAX_RULES = 20
@@ -54,10 +56,10 @@ _PARTS = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", *_LISTS)
 
 @dataclass(frozen=True)
 class Recurrence:
-    """A text taken apart. `dates` and `excluded` are naive UTC times, `local_dates` those of RDATE that were given as local times.
+    """A text taken apart. `dates` are RDATEs as naive UTC times, `local_dates` those that were given as local times of the zone.
 
-    `start` is the naive UTC time that no date of a rule is before, or None; `excluded_days` are (zone name, date);
-    `counts_from_default` says that a rule has COUNT, and no DTSTART to count from.
+    `excluded` are naive UTC times, `excluded_locals` and `excluded_days` (zone name, local time or date). `start` is the naive UTC time
+    that no date of a rule is before, or None; `counts_from_default` says that a rule has COUNT, and no DTSTART to count from.
     """
 
     timezone: str
@@ -66,8 +68,32 @@ class Recurrence:
     dates: tuple
     local_dates: tuple
     excluded: frozenset
+    excluded_locals: frozenset
     excluded_days: frozenset
     counts_from_default: bool
+
+    def walk_local_dates(self, low, high):
+        """Yield the local dates in [low, high), in order."""
+        return (local for local in self.local_dates if low <= local < high)
+
+    def excluded_instants(self, daylight):
+        """Return the naive UTC times that are excluded, with local times read by the choice for daylight saving."""
+        return self.excluded | _excluded_instants(self.excluded_locals, daylight) if self.excluded_locals else self.excluded
+
+    def excludes_day_of(self, moment):
+        """Return whether the local day of an aware moment is excluded."""
+        return any((name, moment.astimezone(zones.zone(name)).date()) in self.excluded_days for name in self._zones_of_days)
+
+    @cached_property
+    def _zones_of_days(self):
+        return {name for name, _ in self.excluded_days}
+
+
+@lru_cache(maxsize=1024)
+def _excluded_instants(locals_, daylight):
+    # what is excluded in a gap was meant, whatever becomes of a run there
+    choice = replace(daylight, gap="later")
+    return frozenset(moment for name, local in locals_ for moment in readings(local, zones.zone(name), choice))
 
 
 class Moment(NamedTuple):
@@ -97,21 +123,19 @@ def read(text, timezone):
     rules = tuple(_read_rule(parameters, value, start) for parameters, value in lines["RRULE"])
     if sum(rule.count or 0 for rule in rules) > MAX_COUNT:
         refuse(f"has a COUNT of more than {MAX_COUNT:,}; give an UNTIL instead")
-    extra = [
-        (_to_utc(moment, own), None if moment.in_utc or own is not zone else moment.at)
-        for line in lines["RDATE"]
-        for own, moment in _read_moments("RDATE", *line, zone)
-    ]
-    if instant is not None and instant != zones.to_utc(start, zone) and any(_begins(rule, instant) for rule in rules):
-        extra.append((instant, None))
+    extra = [found for line in lines["RDATE"] for found in _read_moments("RDATE", *line, zone)]
     excluded = [found for line in lines["EXDATE"] for found in _read_moments("EXDATE", *line, zone)]
+    dates = {_to_utc(moment, own) for own, moment in extra if moment.in_utc or own is not zone}
+    if instant is not None and instant != zones.to_utc(start, zone) and any(_begins(rule, instant) for rule in rules):
+        dates.add(instant)
     return Recurrence(
         timezone,
         instant,
         rules,
-        dates=tuple(sorted({instant for instant, _ in extra})),
-        local_dates=tuple(sorted({local for _, local in extra if local is not None})),
-        excluded=frozenset(_to_utc(moment, own) for own, moment in excluded if moment.has_time),
+        dates=tuple(sorted(dates)),
+        local_dates=tuple(sorted({moment.at for own, moment in extra if not moment.in_utc and own is zone})),
+        excluded=frozenset(moment.at for _, moment in excluded if moment.in_utc),
+        excluded_locals=frozenset((own.key, moment.at) for own, moment in excluded if moment.has_time and not moment.in_utc),
         excluded_days=frozenset((own.key, moment.at.date()) for own, moment in excluded if not moment.has_time),
         counts_from_default=not lines["DTSTART"] and any(rule.count for rule in rules),
     )

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.cli.preview import preview
-from app.domain.schedules import MEMBERS, InvalidSchedule, parse
+from app.domain.schedules import MEMBERS, WRAPPERS, InvalidSchedule, describe, parse
+from app.domain.schedules.exclusions import ENTRIES
 from app.schemas.schedules import KINDS
 
 PAGE = (Path(__file__).parents[4] / "docs" / "schedules.rst").read_text(encoding="utf-8")
@@ -39,3 +40,20 @@ def test_a_kind_is_documented_with_its_members_and_an_example(kind):
     tables = [set(re.findall(r'"``(\w+)``", ', table)) for table in PAGE.split('"Member", "Meaning"')[1:]]
     assert any(members <= table for table in tables)
     assert re.search(rf'^   {{"{kind}": ', PAGE, re.MULTILINE)
+
+
+@EVERY_KIND
+def test_a_kind_has_a_sentence(kind):
+    document = {"interval": {"interval": 60}, "cron": {"cron": "* * * * *"}, "rrule": {"rrule": "FREQ=DAILY"}}[kind]
+    assert describe(parse(document))
+
+
+@pytest.mark.parametrize("name", [name for wrapper in WRAPPERS for name in wrapper.members])
+def test_a_member_that_shapes_a_schedule_is_documented(name):
+    _, _, shaped = PAGE.partition("What shapes a schedule")
+    assert re.search(rf'^   "``{name}``", ', shaped, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_kind_of_exclusion_is_documented(name):
+    assert re.search(rf'^   "``{{"{name}": ', PAGE.replace('""', '"'), re.MULTILINE)
