@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from app.domain import zones
 from app.domain.schedules.base import DEFAULT_START, PlainSchedule, Steps, read_instant, read_zone, window
@@ -54,12 +54,11 @@ class IntervalSchedule(PlainSchedule):
         start, end = window(start, end)
         if start > end or limit <= 0:
             return iter(())
-        steps = steps or Steps("interval", limit)
         if self.by_calendar:
-            found = instants(self.wall_times, self.zone, start, end, steps, daylight)
+            found = instants(self.wall_times, self.zone, start, end, steps or Steps("interval", limit), daylight)
         else:
             found = (moment.replace(tzinfo=UTC) for moment in self._multiples(self.anchor.replace(tzinfo=None), start, end))
-        return steps.dates(found, limit)
+        return islice(found, limit) if steps is None else steps.dates(found, limit)
 
     def wall_times(self, low, high):
         """Yield the local times in [low, high) that it names. It names none if it steps in elapsed time."""

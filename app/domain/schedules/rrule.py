@@ -47,12 +47,16 @@ class RRuleSchedule(PlainSchedule):
 
     def _union(self, start, end, steps, daylight=RFC_5545):
         streams = [self._instants(rule, start, end, steps, daylight) for rule in self.recurrence.rules]
-        streams.append(instants(self.recurrence.walk_local_dates, self.zone, start, end, steps, daylight))
+        if self.recurrence.local_dates:
+            streams.append(instants(self.recurrence.walk_local_dates, self.zone, start, end, steps, daylight))
         streams.append(moment.replace(tzinfo=UTC) for moment in self.recurrence.dates if start <= moment <= end)
-        excluded = self.recurrence.excluded_instants(daylight)
+        excluded, excludes_days = self.recurrence.excluded_instants(daylight), bool(self.recurrence.excluded_days)
         before = None
         for moment in merge(*streams):
-            if moment == before or moment.replace(tzinfo=None) in excluded or self.recurrence.excludes_day_of(moment):
+            is_excluded = (excluded and moment.replace(tzinfo=None) in excluded) or (
+                excludes_days and self.recurrence.excludes_day_of(moment)
+            )
+            if moment == before or is_excluded:
                 steps.take()
             else:
                 yield moment

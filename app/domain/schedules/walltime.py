@@ -80,11 +80,11 @@ def instants(walk, zone, start, end, steps, daylight=RFC_5545):
             piece = next(spans)
         if not piece.offsets:
             steps.take()
-        for index, offset in enumerate(piece.offsets):
+        for offset in piece.offsets:
             moment = local - offset
             if moment < start or moment > end:
                 steps.take()
-            elif piece.waits and index == len(piece.offsets) - 1:
+            elif piece.waits and offset == piece.offsets[-1]:
                 waiting.append(moment)
             else:
                 while waiting and waiting[0] <= moment:

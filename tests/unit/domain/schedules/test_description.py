@@ -22,7 +22,7 @@ _common = st.tuples(
 ).map(" ".join)
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=120)
 @given(text=_common | strategies.cron_texts, day_or=st.booleans(), zone=strategies.zones)
 def test_a_cron_expression_is_what_its_sentence_says(text, day_or, zone):
     sentence = describe(parse({"cron": text, "day_or": day_or, "timezone": zone}))
@@ -69,7 +69,7 @@ _rule_parts = st.tuples(
 _starts = st.sampled_from(["", "DTSTART:20240115T083000\n", "DTSTART:20240229T000000\n"])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(parts=_rule_parts, start=_starts, zone=st.sampled_from(["UTC", BERLIN]))
 def test_a_rule_is_what_its_sentence_says(parts, start, zone):
     text = start + "".join(parts)
@@ -146,7 +146,7 @@ def test_more_exclusions_than_can_be_read_are_counted():
     assert describe(shape(members)).endswith("not on 6 January 2026, and 3 more exclusions")
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     start=st.datetimes(datetime(1980, 1, 1), datetime(2060, 1, 1)).map(lambda moment: moment.replace(microsecond=0)),
     trim=st.sampled_from(["", "second", "minute"]),

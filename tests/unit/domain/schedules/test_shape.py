@@ -68,7 +68,7 @@ def dates(schedule, start, end, limit=MANY):
         assume(False)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(schedule=shaped(), start=_moments, span=strategies.spans, part=st.fractions(0, 1))
 def test_the_dates_of_a_window_are_those_of_its_parts(schedule, start, span, part):
     end = start + span
@@ -117,7 +117,7 @@ def test_every_wrapper_has_members_of_its_own_with_defaults_that_make_none():
         assert wrapper.wrap("inner", wrapper.members, None) == "inner"
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=60)
 @given(
     document=strategies.cron_documents() | strategies.interval_documents(),
     entries=st.lists(_days | _spans | _crons.map(lambda text: {"cron": text}), min_size=1, max_size=4),
