@@ -13,7 +13,7 @@ from app.config import Settings
 from app.db.failures import drivers_words, failure
 from app.db.session import Database
 from app.errors import Unavailable
-from app.services.passes import repeat
+from app.scheduler.passes import repeat
 from tests.api.asking import problem
 from tests.conftest import ApiClient
 from tests.databases import flows_locked
