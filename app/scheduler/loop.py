@@ -4,7 +4,7 @@ import logging
 import time
 from dataclasses import dataclass
 
-from app.db.failures import drivers_words
+from app.db.failures import driver_message
 from app.errors import Unavailable
 from app.scheduler.passes import repeat
 from app.services.unit_of_work import UnitOfWork
@@ -148,7 +148,7 @@ class Scheduler:
             found, runs, failures = self.database.run(top_up)
         except Unavailable as error:
             # when it is the database that fails, this raises too, and ends the pass
-            reason = f"Its runs could not be written: {drivers_words(error) or error}"
+            reason = f"Its runs could not be written: {driver_message(error) or error}"
             found, runs, failures = self.database.run(lambda session: postpone(session, reason))
         _add(report, found, runs, failures)
         return found > 0

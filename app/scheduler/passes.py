@@ -4,7 +4,7 @@ import logging
 import time
 from dataclasses import dataclass
 
-from app.db.failures import drivers_words
+from app.db.failures import driver_message
 from app.errors import Unavailable
 from app.services.unit_of_work import UnitOfWork
 
@@ -18,7 +18,7 @@ def repeat(work, loop_seconds, wait, name="scheduler"):
         try:
             work()
         except Unavailable as error:
-            said = drivers_words(error) or "no more is known"
+            said = driver_message(error) or "no more is known"
             log.warning("a %s pass was cut short, the next one takes it up: %s (%s)", name, error, said)
         except Exception:
             log.exception("a %s pass failed; the next one starts as usual", name)
