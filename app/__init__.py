@@ -34,9 +34,9 @@ def create_app(settings=None, clock=utcnow):
 
     from app import api, cli
     from app.api import logging
-    from app.db.dialects import key_file
+    from app.db.engine import key_file
     from app.db.session import Database
-    from app.services.scheduling import Policy
+    from app.domain.planning import Policy
     from app.services.vault import Vault
 
     settings = settings or Settings.from_environ()
@@ -64,15 +64,15 @@ def database_url(settings):
 
     Raises InvalidSetting.
     """
-    from app.db import dialects
+    from app.db import engine
 
     if settings.database_url:
         try:
-            return dialects.database_url(settings.database_url)
+            return engine.database_url(settings.database_url)
         except ValueError as error:
             raise InvalidSetting(f"MINTAKA_DATABASE_URL: {error}") from None
     try:
         instance().mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidSetting(f"MINTAKA_DATABASE_URL is not set, and {instance()} cannot be made: {error.strerror}") from None
-    return dialects.sqlite_file(instance() / "mintaka.db")
+    return engine.sqlite_file(instance() / "mintaka.db")

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, UnprocessableEntity
 from werkzeug.routing import BaseConverter, UnicodeConverter
 
 from app.api.problems import item
-from app.domain import bounds, json
+from app.domain import bounds, json_values
 from app.domain.ids import new_id
 
 API_VERSION = (0, 6, 0)
@@ -57,7 +57,7 @@ class TextConverter(UnicodeConverter):
 
 
 class BodyParser(FlaskParser):
-    """Reads JSON bodies by our rules (`app.domain.json`), and leaves errors to the error handlers."""
+    """Reads JSON bodies by our rules (`app.domain.json_values`), and leaves errors to the error handlers."""
 
     def load_json(self, req, schema):
         """The body as a value. None at all, or null, equals `{}`."""
@@ -76,7 +76,7 @@ class BodyParser(FlaskParser):
         if req.content_length not in (None, len(body)):
             # half of a body, or none of it, may be one that asks for something else
             abort(400, INCOMPLETE)
-        value = json.loads(body, bounds.in_force().json_depth, mend=getattr(schema, "mends_text", False)) if body.strip() else None
+        value = json_values.loads(body, bounds.in_force().json_depth, mend=getattr(schema, "mends_text", False)) if body.strip() else None
         return {} if value is None else value
 
     def handle_error(self, error, req, schema, *, error_status_code, error_headers):

@@ -6,7 +6,7 @@ from alembic.util import CommandError
 from app.cli.group import Failed, Noun, mintaka
 from app.cli.output import output_option, print_facts, print_json
 from app.db import migrate
-from app.db.dialects import shown
+from app.db.engine import shown
 
 db = Noun("db", help="Migrate the database, and say which revision it is at.")
 

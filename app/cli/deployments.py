@@ -18,13 +18,14 @@ from app.cli.options import (
 from app.cli.output import output_option, plain, print_facts, print_json, print_table
 from app.cli.runs import print_runs
 from app.db.session import get_session
-from app.domain.states import StateType
+from app.domain.runs import NewFlowRun
+from app.domain.states import StateType, new_state
 from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.flows import Flows
 from app.schemas.filters import Page
 from app.schemas.requests import DeploymentFlowRunCreate, ScheduleRuns
-from app.services.deployments import DeploymentService
+from app.services.unit_of_work import UnitOfWork
 
 deployments = Noun("deployments", help="Look at deployments and change them. DEPLOYMENT is an id, or FLOW/NAME.")
 
@@ -33,8 +34,7 @@ deployment_argument = click.argument("deployment", type=DEPLOYMENT)
 
 def service():
     """What can be done to deployments, in the transaction at hand."""
-    parts = mintaka()
-    return DeploymentService(get_session(), parts.clock, parts.policy)
+    return UnitOfWork(get_session(), mintaka()).deployment_service
 
 
 @deployments.command()
@@ -223,9 +223,9 @@ def run(deployment, params, tags, name, idempotency_key, output):
       flask --app wsgi deployments run etl/nightly --param limit=5 --param 'table="orders"' --tag adhoc
       flask --app wsgi deployments run etl/nightly --idempotency-key ticket-7 --output json
     """
-    given = {"parameters": params, "tags": tags, "name": name, "idempotency_key": idempotency_key}
-    fields = {field: value for field, value in given.items() if value is not None} | {"state": {"type": StateType.SCHEDULED}}
-    document, created = transaction(lambda: service().create_flow_run(require_deployment(deployment)["id"], fields))
+    now = new_state(StateType.SCHEDULED, mintaka().clock())
+    new = NewFlowRun(parameters=params or {}, tags=tags or [], name=name, idempotency_key=idempotency_key, state=now)
+    document, created = transaction(lambda: service().create_flow_run(require_deployment(deployment)["id"], new))
     if output == "json":
         print_json(document)
     else:

@@ -10,7 +10,7 @@ from flask.cli import AppGroup, ScriptInfo
 from sqlalchemy.exc import DBAPIError
 
 from app.db import migrate
-from app.db.failures import drivers_words
+from app.db.failures import driver_message
 from app.db.session import in_transaction
 from app.domain import bounds
 from app.errors import AppError, InvalidField, Unavailable
@@ -86,11 +86,11 @@ def errors_on_one_line():
     except InvalidField as error:
         raise BadInput(f"{error.field}: {error.reason}" if error.field else error.reason) from None
     except AppError as error:
-        reason = drivers_words(error) if isinstance(error, Unavailable) else ""
+        reason = driver_message(error) if isinstance(error, Unavailable) else ""
         raise Failed(f"{error} ({reason})" if reason else str(error)) from None
     except DBAPIError as error:
         log.debug("the database failed", exc_info=True)
-        raise Failed(f"The database failed: {drivers_words(error)}") from None
+        raise Failed(f"The database failed: {driver_message(error)}") from None
 
 
 def _one_line(error):

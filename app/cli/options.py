@@ -9,7 +9,7 @@ from marshmallow import ValidationError
 
 from app.cli.group import Failed, mintaka
 from app.db.session import get_session
-from app.domain import bounds, json
+from app.domain import bounds, json_values
 from app.errors import InvalidField, NotFound
 from app.repositories.deployments import Deployments
 from app.schemas.filters import Page
@@ -140,7 +140,7 @@ def parameters(ctx, param, pairs):
         if not key or not equals:
             raise click.BadParameter(f"{pair!r} is not of the form KEY=JSON, such as limit=5.")
         try:
-            found[key] = json.loads(text.encode(), bounds.in_force().json_depth)
+            found[key] = json_values.loads(text.encode(), bounds.in_force().json_depth)
         except InvalidField as error:
             reason = error.reason.replace("The body", "It")
             raise click.BadParameter(f"The value of {key!r}: {reason} It must be JSON; a string has its quotes: '{key}=\"...\"'.") from None

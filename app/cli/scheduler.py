@@ -10,10 +10,10 @@ import click
 from app.cli.group import Noun, mintaka, require_current
 from app.cli.output import Progress, output_option, print_json
 from app.cli.signals import stop_signals
-from app.services.late_runs import LateRunMarker
-from app.services.leases import LeaseExpiry
-from app.services.passes import repeat
-from app.services.scheduler import Scheduler
+from app.scheduler.late_runs import LateRunMarker
+from app.scheduler.leases import LeaseExpiry
+from app.scheduler.loop import Scheduler
+from app.scheduler.passes import repeat
 
 scheduler = Noun("scheduler", help="Make the runs of active schedules.")
 
@@ -44,8 +44,8 @@ def run(once, all_active, output):
     require_current()
     parts = mintaka()
     settings = parts.settings
-    worker = Scheduler(parts.database, parts.clock, parts.policy, settings.scheduler_batch_size)
-    beside = [LeaseExpiry(parts.database, parts.clock), LateRunMarker(parts.database, parts.clock, settings.late_runs_after_seconds)]
+    worker = Scheduler(parts, settings.scheduler_batch_size)
+    beside = [LeaseExpiry(parts), LateRunMarker(parts, settings.late_runs_after_seconds)]
     with stop_signals() as stop:
         if once:
             _run_once(worker, beside, all_active, stop, output)

@@ -1,4 +1,4 @@
-"""`app.services.scheduling.plan`: which runs a top-up makes, and when the next one is due."""
+"""`app.domain.planning.plan`: which runs a top-up makes, and when the next one is due."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from app.domain import schedules
 from app.domain.instants import LATEST
+from app.domain.planning import Plan, Policy, plan
 from app.errors import InvalidSchedule
-from app.services.scheduling import Plan, Policy, plan
 
 NOW = datetime(2022, 6, 1, 12, 30, tzinfo=UTC)
 HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)

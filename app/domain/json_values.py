@@ -14,14 +14,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def same_json(one, other):
-    """Whether two values are the same JSON, where 1, 1.0 and true are three different things and the order of members is none."""
+    """Return whether two values are the same JSON, where 1, 1.0 and true are three different things and the order of members is none."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def loads(body, max_depth, mend=False):
-    """The value of `body`, UTF-8 text of one JSON document.
+    """Return the value of `body`, UTF-8 text of one JSON document.
 
-    Refused with InvalidField: text that is not JSON, NaN and infinities, NUL and lone surrogates in strings and keys (PostgreSQL stores
+    Raise InvalidField for text that is not JSON, NaN and infinities, NUL and lone surrogates in strings and keys (PostgreSQL stores
     neither), and lists and objects nested deeper than `max_depth`. With `mend`, such characters are not refused: they become U+FFFD.
     """
     try:

@@ -1,10 +1,9 @@
-"""Leases that run out: what their workers held goes back to where others can claim it."""
+"""Leases that run out: the runs that their workers held can be claimed again."""
 
 from app.domain.instants import isoformat
 from app.domain.states import StateType, new_state
-from app.repositories.leases import HELD, Leases
-from app.services.orchestration import Orchestration
-from app.services.passes import BatchedPass
+from app.repositories.leases import HELD
+from app.scheduler.passes import BatchedPass
 
 BATCH_SIZE = 50
 
@@ -15,21 +14,20 @@ class LeaseExpiry(BatchedPass):
     name = "expired leases"
     what = "leases expired"
 
-    def __init__(self, database, clock, batch_size=BATCH_SIZE):
-        super().__init__(database, clock, batch_size)
+    def __init__(self, parts, batch_size=BATCH_SIZE):
+        super().__init__(parts, batch_size)
 
-    def batch(self, session, now):
-        """End the leases that ran out longest ago. Returns how many."""
-        leases = Leases(session, self.clock)
+    def batch(self, unit, now):
+        """End the leases that ran out longest ago. Return how many."""
+        leases, orchestration = unit.leases, unit.orchestration
         expired = leases.lock_expired(now, self.batch_size)
         if not expired:
             return 0
-        leases.delete_leases([lease.id for lease in expired])
+        leases.delete_many([lease.id for lease in expired])
         held = [lease for lease in expired if lease.state_type in HELD]
         inside, tasks = leases.running_below([lease.flow_run_id for lease in held])
         # flow runs before task runs, each in order of id, as everybody locks them
-        leases.lock_all([row.id for row in inside])
-        orchestration = Orchestration(session, self.clock)
+        leases.lock_runs([row.id for row in inside])
         due = leases.scheduled_times([lease.flow_run_id for lease in held])
         for lease in held:
             worker = f"of {lease.worker} " if lease.worker else ""

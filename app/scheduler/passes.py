@@ -4,20 +4,21 @@ import logging
 import time
 from dataclasses import dataclass
 
-from app.db.failures import drivers_words
+from app.db.failures import driver_message
 from app.errors import Unavailable
+from app.services.unit_of_work import UnitOfWork
 
 log = logging.getLogger("mintaka.scheduler")
 
 
 def repeat(work, loop_seconds, wait, name="scheduler"):
-    """Call `work()` every `loop_seconds` until `wait(seconds)` answers true. What it raises is logged and does not end the loop."""
+    """Call `work()` every `loop_seconds` until `wait(seconds)` returns true. Log what it raises, and go on."""
     while True:
         began = time.perf_counter()
         try:
             work()
         except Unavailable as error:
-            said = drivers_words(error) or "no more is known"
+            said = driver_message(error) or "no more is known"
             log.warning("a %s pass was cut short, the next one takes it up: %s (%s)", name, error, said)
         except Exception:
             log.exception("a %s pass failed; the next one starts as usual", name)
@@ -34,7 +35,7 @@ class BatchReport:
     seconds: float = 0.0
 
     def numbers(self):
-        """`number` and `seconds`, for scripts."""
+        """Return `number` and `seconds`, for scripts."""
         return {"number": self.number, "seconds": self.seconds}
 
     def __str__(self):
@@ -42,22 +43,21 @@ class BatchReport:
 
 
 class BatchedPass:
-    """Takes up in batches all that is due when a pass begins.
+    """A pass over all that is due when it begins. `parts` are those that `create_app` put together.
 
-    A subclass has a `name`, says `what` it counts, and implements `batch(session, now)`, which does at most `batch_size` of them and
-    returns how many it found.
+    A subclass has a `name`, says `what` it counts, and implements `batch(unit, now)`, which does at most `batch_size` of them in a
+    `UnitOfWork` and returns how many it found.
     """
 
     name = None
     what = None
 
-    def __init__(self, database, clock, batch_size):
-        self.database = database
-        self.clock = clock
+    def __init__(self, parts, batch_size):
+        self.parts, self.database, self.clock = parts, parts.database, parts.clock
         self.batch_size = batch_size
 
     def run_once(self, should_stop=lambda: False):
-        """Do all that is due. Returns a BatchReport. `should_stop()` is asked before every batch."""
+        """Do all that is due. Return a BatchReport. Call `should_stop()` before every batch."""
         report = BatchReport(self.what)
         began = time.perf_counter()
         # what falls due during the pass waits for the next one, so that a pass ends
@@ -66,7 +66,7 @@ class BatchedPass:
         while more and not should_stop():
             if report.number:
                 self.database.take_turns()
-            found = self.database.run(lambda session: self.batch(session, now))
+            found = self.database.run(lambda session: self.batch(UnitOfWork(session, self.parts), now))
             report.number += found
             more = found == self.batch_size
             report.seconds = time.perf_counter() - began

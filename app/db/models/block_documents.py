@@ -1,4 +1,4 @@
-"""Blocks: configuration that clients keep on the server, and the types and schemas that describe it."""
+"""Block documents, and their references to each other."""
 
 import uuid
 
@@ -6,42 +6,6 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.models.base import Base, Updated
-
-
-class BlockType(Updated, Base):
-    """A kind of block."""
-
-    __tablename__ = "block_type"
-    __table_args__ = (UniqueConstraint("name"),)
-
-    name: Mapped[str] = mapped_column(String(255))
-    logo_url: Mapped[str | None]
-    documentation_url: Mapped[str | None]
-    description: Mapped[str | None]
-    code_example: Mapped[str | None]
-
-
-class BlockSchema(Updated, Base):
-    """The fields that one version of a block type has. `checksum` is what a client knows it by."""
-
-    __tablename__ = "block_schema"
-    __table_args__ = (UniqueConstraint("checksum"), Index(None, "block_type_id"))
-
-    checksum: Mapped[str] = mapped_column(String(255))
-    fields: Mapped[dict] = mapped_column(server_default="{}")
-    capabilities: Mapped[list] = mapped_column(server_default="[]")
-    block_type_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("block_type.id", ondelete="CASCADE"))
-
-
-class BlockSchemaReference(Base):
-    """A field `name` of one schema that holds a block of another."""
-
-    __tablename__ = "block_schema_reference"
-    __table_args__ = (Index(None, "parent_block_schema_id"), Index(None, "reference_block_schema_id"))
-
-    name: Mapped[str]
-    parent_block_schema_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("block_schema.id", ondelete="CASCADE"))
-    reference_block_schema_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("block_schema.id", ondelete="CASCADE"))
 
 
 class BlockDocument(Updated, Base):

@@ -1,4 +1,4 @@
-"""The registry: flows and their deployments."""
+"""Deployments."""
 
 import uuid
 from datetime import datetime
@@ -7,19 +7,6 @@ from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, tex
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.models.base import Base, Tagged, Updated
-
-
-class Flow(Tagged, Updated, Base):
-    """A flow: the name under which deployments and runs come together."""
-
-    __tablename__ = "flow"
-
-    name: Mapped[str] = mapped_column(String(255))
-
-    @classmethod
-    def table_arguments(cls):
-        """Constraints and indexes."""
-        return (UniqueConstraint("name"), Index(None, "created"), Index(None, "updated"))
 
 
 class Deployment(Tagged, Updated, Base):
