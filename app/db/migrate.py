@@ -45,7 +45,7 @@ def pending(database):
     at = current(database)
     if at == head():
         return None
-    return _too_new(at) or f"The database is at revision {at or 'none'} and needs {head()}; `flask --app wsgi db upgrade` migrates it."
+    return _too_new(at) or f"The database is at revision {at or 'none'} and needs {head()}; `mintaka db upgrade` migrates it."
 
 
 def _revision(session):

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from app.errors import NoKey
 
-MAKE_ONE = "`flask --app wsgi blocks generate-key` prints one"
+MAKE_ONE = "`mintaka blocks generate-key` prints one"
 
 
 def generate_key():
