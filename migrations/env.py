@@ -2,8 +2,8 @@
 
 from alembic import context
 
-from app import database_url
 from app.config import Settings
+from app.database_location import database_url
 from app.db.migrate import comparison, render_type
 from app.db.models import Base
 from app.db.session import Database

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from app.cli.preview import preview
 
+from app.cli.deployments import preview
 from app.domain.schedules import MEMBERS, WRAPPERS, InvalidSchedule, describe, parse
 from app.domain.schedules.exclusions import ENTRIES
 from app.schemas.schedules import KINDS
