@@ -2,7 +2,7 @@
 
 import json
 
-from sqlalchemy import Text, Uuid, bindparam, delete, literal, select, true
+from sqlalchemy import Text, Uuid, bindparam, delete, exists, literal, select, true
 from sqlalchemy import insert as plain_insert
 
 from app.db.engine import writes_in_with
@@ -93,7 +93,16 @@ INSERT_BOTH = _insert_first_states(_RUNS_ONCE, _insert_runs(_RUNS_ONCE).returnin
 
 _OF_DEPLOYMENT = FLOW_RUN.c.deployment_id == bindparam("deployment_id")
 DELETE_SCHEDULED = delete(FLOW_RUN).where(_OF_DEPLOYMENT, FLOW_RUN.c.state_type == literal(StateType.SCHEDULED.value))
-DELETE_AUTO_SCHEDULED = DELETE_SCHEDULED.where(FLOW_RUN.c.auto_scheduled)
+_STATE_OF_RUN = FLOW_RUN_STATE.c.flow_run_id == FLOW_RUN.c.id
+_MADE_AHEAD = (
+    FLOW_RUN.c.auto_scheduled,
+    FLOW_RUN.c.state_type == literal(StateType.SCHEDULED.value),
+    FLOW_RUN.c.created < FLOW_RUN.c.expected_start_time,
+    FLOW_RUN.c.run_count == 0,
+)
+_HAS_STARTED = exists().where(_STATE_OF_RUN, FLOW_RUN_STATE.c.type != literal(StateType.SCHEDULED.value))
+LOCK_MADE_AHEAD = select(FLOW_RUN.c.id).where(_OF_DEPLOYMENT, *_MADE_AHEAD).order_by(FLOW_RUN.c.id).with_for_update()
+DELETE_MADE_AHEAD = delete(FLOW_RUN).where(_OF_DEPLOYMENT, *_MADE_AHEAD, ~_HAS_STARTED)
 _WINDOW = FLOW_RUN.c.expected_start_time.between(bindparam("start"), bindparam("end"))
 INSTANTS = select(FLOW_RUN.c.expected_start_time).where(_OF_DEPLOYMENT, FLOW_RUN.c.auto_scheduled, _WINDOW)
 
@@ -124,9 +133,19 @@ class ScheduledRuns:
         """Return the instants in [start, end] for which the deployment's schedule has made a run, in whatever state that is now."""
         return set(self.session.scalars(INSTANTS, {"deployment_id": deployment_id, "start": start, "end": end}))
 
-    def delete(self, deployment_id, *, auto_scheduled_only):
-        """Delete a deployment's runs in a SCHEDULED state: all of them, or those its schedule made."""
-        self.session.execute(DELETE_AUTO_SCHEDULED if auto_scheduled_only else DELETE_SCHEDULED, {"deployment_id": deployment_id})
+    def delete(self, deployment_id):
+        """Delete all of a deployment's runs in a SCHEDULED state."""
+        self.session.execute(DELETE_SCHEDULED, {"deployment_id": deployment_id})
+
+    def delete_made_ahead(self, deployment_id):
+        """Delete the SCHEDULED runs that the deployment's schedule made before their time and that have never been started.
+
+        A run whose time had passed when it was made stays (it is a backfill), and so does one that has started and waits for another
+        attempt: a state that is not SCHEDULED is in its history, or its run count is above 0.
+        """
+        # locked first, so that the history is read after whoever is changing one of them has committed
+        if self.session.execute(LOCK_MADE_AHEAD, {"deployment_id": deployment_id}).first() is not None:
+            self.session.execute(DELETE_MADE_AHEAD, {"deployment_id": deployment_id})
 
 
 def _statements(planned):

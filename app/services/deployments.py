@@ -38,7 +38,7 @@ class DeploymentService:
             self.scheduled_runs.top_up([deployment])
 
     def pause(self, id):
-        """Switch the schedule off and delete the runs it made that have not been started; others stay. Raise NotFound."""
+        """Switch the schedule off and delete the runs it made ahead of time that never started; others stay. Raise NotFound."""
         deployment = self.deployments.lock(id)
         if deployment.is_schedule_active:
             self.deployments.update(id, DeploymentChanges(is_schedule_active=False), never_due=True)
@@ -56,7 +56,7 @@ class DeploymentService:
     def delete(self, id):
         """Delete the deployment and every run of it in a SCHEDULED state; other runs stay, without a deployment. Raise NotFound."""
         self.deployments.lock(id, for_delete=True)
-        self.unit.scheduled_runs.delete(id, auto_scheduled_only=False)
+        self.unit.scheduled_runs.delete(id)
         self.deployments.delete(id)
 
     def create_flow_run(self, id, run):

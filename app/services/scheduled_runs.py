@@ -71,8 +71,8 @@ class ScheduledRunService:
         }
 
     def remove(self, deployment):
-        """Delete the runs that the schedule of a locked deployment made and that have not been started."""
-        self.scheduled_runs.delete(deployment.id, auto_scheduled_only=True)
+        """Delete the runs that the schedule of a locked deployment made ahead of their time and that have never been started."""
+        self.scheduled_runs.delete_made_ahead(deployment.id)
 
     def _missing(self, deployment, instants):
         # reading costs less than inserting runs that exist
