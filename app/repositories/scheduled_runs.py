@@ -148,13 +148,18 @@ class ScheduledRuns:
             self.session.execute(DELETE_MADE_AHEAD, {"deployment_id": deployment_id})
 
 
+def copied_size(deployment):
+    """Return about how many bytes each run of a `Deployment` copies from it."""
+    return len(json.dumps([deployment.parameters, deployment.tags, deployment.flow_runner_config]))
+
+
 def _statements(planned):
     """Yield the deployments and runs of statements of a bounded size, each with at least one run."""
     deployments, runs, size = {}, [], 0
     # in the order of the key, so that new ids are in the order that rows are written in
     for deployment, instants in sorted(planned, key=lambda pair: pair[0].id):
         copied = _copied(deployment)
-        weight = len(json.dumps([deployment.parameters, deployment.tags, deployment.flow_runner_config])) if instants else 0
+        weight = copied_size(deployment) if instants else 0
         for instant in instants:
             if runs and (len(runs) == RUNS_PER_STATEMENT or size + weight > BYTES_PER_STATEMENT):
                 yield list(deployments.values()), _in_order(runs)

@@ -7,13 +7,24 @@ from dataclasses import dataclass
 from app.db.failures import driver_message
 from app.domain.plurals import counted
 from app.errors import Unavailable
+from app.repositories.scheduled_runs import BYTES_PER_STATEMENT, copied_size
 from app.scheduler.passes import repeat
 from app.services.unit_of_work import UnitOfWork
 
 log = logging.getLogger("mintaka.scheduler")
 
-# Runs made in one transaction: a client that wants to change one of its deployments waits for it, some two seconds for this many
+# Runs made in one transaction, and bytes of what they copy from their deployments: a client that wants to change one of these deployments
+# waits for it, some two seconds for this many. Where one deployment's runs are more than that, the transaction makes them alone
 MAX_RUNS_PER_BATCH = 20_000
+MAX_BYTES_PER_BATCH = BYTES_PER_STATEMENT
+
+
+class _TooMuch(Exception):
+    """A batch would hold more than it may; `fitting` deployments of it can be topped up at once."""
+
+    def __init__(self, fitting):
+        super().__init__(fitting)
+        self.fitting = fitting
 
 
 @dataclass
@@ -54,13 +65,13 @@ class Scheduler:
         report = PassReport()
         began = time.perf_counter()
 
-        def top_up(claim):
+        def top_up(claim, limit):
             if report.deployments:
                 self.database.take_turns()
-            topped_up = self._batch(report, claim)
+            topped_up, limit = self._batch(report, claim, limit)
             report.seconds = time.perf_counter() - began
             progress(report)
-            return {deployment.id for deployment in topped_up}
+            return {deployment.id for deployment in topped_up}, limit
 
         if all_active:
             report.skipped = self._all_active(top_up, should_stop)
@@ -88,23 +99,28 @@ class Scheduler:
         # those that fall due during the pass wait for the next one, so that a pass ends
         now, more = self.clock(), True
         while more and not should_stop():
-            more = len(top_up(lambda deployments: deployments.claim_due(now, self.batch_size))) == self.batch_size
+            taken, limit = top_up(lambda deployments, limit: deployments.claim_due(now, limit), self.batch_size)
+            more = len(taken) == limit
 
     def _all_active(self, top_up, should_stop):
         """Top up every active deployment, and try those that others held once more, without waiting. Return how many they still hold."""
         held, last_id, more = [], None, True
         while more and not should_stop():
             ids = self._active_after(last_id)
-            taken = top_up(lambda deployments, ids=ids: deployments.claim(ids))
-            held += (id for id in ids if id not in taken)
+            held += self._these(ids, top_up, should_stop)
             more = len(ids) == self.batch_size
             last_id = ids[-1] if ids else None
-        skipped = 0
-        for start in range(0, len(held), self.batch_size):
-            ids = held[start : start + self.batch_size]
-            taken = set() if should_stop() else top_up(lambda deployments, ids=ids: deployments.claim(ids))
-            skipped += len(ids) - len(taken)
-        return skipped
+        batches = (held[start : start + self.batch_size] for start in range(0, len(held), self.batch_size))
+        return sum(len(self._these(ids, top_up, should_stop)) for ids in batches)
+
+    def _these(self, ids, top_up, should_stop):
+        """Top up those of `ids` that nobody holds. Return the others."""
+        held = []
+        while ids and not should_stop():
+            taken, limit = top_up(lambda deployments, limit, ids=ids: deployments.claim(ids[:limit]), len(ids))
+            held += (id for id in ids[:limit] if id not in taken)
+            ids = ids[limit:]
+        return held + ids
 
     def _unit(self, session):
         return UnitOfWork(session, self.parts)
@@ -112,24 +128,42 @@ class Scheduler:
     def _active_after(self, last_id):
         return self.database.run(lambda session: self._unit(session).deployments.active_after(last_id, self.batch_size), read_only=True)
 
-    def _batch(self, report, claim):
-        """Top up the deployments that `claim` locks, in one transaction or, where that fails, each in its own. Return them."""
+    def _batch(self, report, claim, limit):
+        """Top up what `claim` locks, up to `limit` deployments, in one transaction or, where that fails, each in its own.
+
+        Return them, and the limit, which is lower where so many would have been more than a batch may hold.
+        """
         claimed = []
 
         def work(session):
             unit = self._unit(session)
-            claimed[:] = claim(unit.deployments)
+            claimed[:] = claim(unit.deployments, limit)
+            fitting = self._fitting(claimed)
+            if fitting < len(claimed):
+                raise _TooMuch(fitting)
             return unit.scheduled_run_service.top_up(claimed) if claimed else (0, 0)
 
         try:
             runs, failures = self.database.run(work)
+        except _TooMuch as error:
+            # the locks on the others are gone with the transaction
+            return self._batch(report, claim, error.fitting)
         except Unavailable:
             if not claimed:
                 raise
             # one of them may be what the database cannot do in time: it would be claimed first again in every pass, before all others
-            return [deployment for deployment in claimed if self._alone(report, deployment.id)]
+            return [deployment for deployment in claimed if self._alone(report, deployment.id)], limit
         _add(report, len(claimed), runs, failures)
-        return claimed
+        return claimed, limit
+
+    def _fitting(self, claimed):
+        """Return how many of the claimed deployments, from the first on, a batch may hold: at least one."""
+        size = 0
+        for number, deployment in enumerate(claimed):
+            size += copied_size(deployment) * self.parts.policy.max_runs
+            if size > MAX_BYTES_PER_BATCH and number:
+                return number
+        return len(claimed)
 
     def _alone(self, report, id):
         """Top up the deployment `id`, or note that it cannot be done. Return whether it existed and was free."""

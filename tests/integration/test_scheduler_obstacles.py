@@ -12,6 +12,7 @@ from app.errors import Unavailable
 from app.repositories import scheduled_runs
 from app.repositories.deployments import Deployments
 from app.repositories.scheduled_runs import ScheduledRuns
+from app.scheduler import loop
 from app.scheduler.loop import Scheduler
 from tests.api.asking import runs_of
 from tests.api.factories import make_deployment
@@ -123,6 +124,41 @@ def test_runs_with_large_parameters_are_written_in_more_statements_and_never_les
     # three of the large ones fit, one of the larger ones does not; ids grow with time, so the small ones come last
     assert inserted == [3, 3, 3, 3, 2, *[1] * 14, 14]
     assert {run["parameters"]["x"] for run in runs_of(client, larger)} == {"x" * 50_000}
+
+
+@BOTH_WAYS
+def test_a_batch_ends_at_its_bytes_as_well_as_at_its_number_of_deployments(client, database, scheduler, due, monkeypatch, all_active):
+    # what a hundred runs of one of the large ones copy, and not of two
+    monkeypatch.setattr(loop, "MAX_BYTES_PER_BATCH", 1_500_000)
+    small, large = [due(), due()], [due(parameters={"x": "x" * 10_000}) for _ in range(3)]
+    late_small, too_large = due(), due(parameters={"x": "x" * 50_000})
+    batches, insert = [], ScheduledRuns.insert
+
+    def noted(self, planned):
+        batches.append({str(deployment.id) for deployment, _ in planned})
+        return insert(self, planned)
+
+    monkeypatch.setattr(ScheduledRuns, "insert", noted)
+    report = scheduler.run_once(all_active)
+    assert (report.deployments, report.runs, report.skipped) == (7, 7 * 14, 0)
+    assert batches == [{*small, large[0]}, {large[1]}, {large[2], late_small}, {too_large}]
+
+
+@ON_POSTGRESQL
+def test_a_client_that_waits_for_a_large_deployment_does_not_wait_for_others(client, database, scheduler, due, monkeypatch):
+    monkeypatch.setattr(loop, "MAX_BYTES_PER_BATCH", 1_500_000)
+    first, second = due(parameters={"x": "x" * 50_000}), due(parameters={"x": "x" * 50_000})
+    free, insert = [], ScheduledRuns.insert
+
+    def looking(self, planned):
+        with database.transaction() as session:
+            locked = select(DEPLOYMENT.c.id).with_for_update(skip_locked=True)
+            free.append({str(id) for id in session.scalars(locked)})
+        return insert(self, planned)
+
+    monkeypatch.setattr(ScheduledRuns, "insert", looking)
+    scheduler.run_once()
+    assert free == [{second}, {first}]
 
 
 def holding(database, id):
