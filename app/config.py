@@ -140,6 +140,10 @@ class Settings:
     scheduler_batch_size: int = _setting(20, _whole(1, 1000), "Deployments claimed in one scheduler transaction.")
     scheduler_retry_seconds: float = _setting(60.0, _seconds(1), "Wait after a schedule's first failure; doubled each time, up to a day.")
 
+    min_interval_seconds: float = _setting(
+        DEFAULT_BOUNDS.min_interval_seconds, _seconds(0.000001), "The shortest interval, in seconds, that a schedule may have."
+    )
+
     lease_seconds: int = _setting(60, _whole(1, 86_400), "Seconds a worker holds a claimed run for, unless it asks for others.")
     late_runs_after_seconds: float = _setting(
         5.0, _seconds(), "Seconds after its start time at which a run that has not been started is late."
@@ -185,6 +189,7 @@ class Settings:
             idempotency_key_length=self.max_idempotency_key_length,
             filter_values=self.max_filter_values,
             page_size=self.page_size,
+            min_interval_seconds=self.min_interval_seconds,
         )
 
     @property

@@ -33,6 +33,7 @@ class InvalidField(AppError):
     def __init__(self, field, reason, kind="value_error"):
         super().__init__(field=field, reason=reason)
         self.field, self.reason, self.kind = field, reason, kind
+        self.loc = tuple(step for step in field.split(".") if step)
 
 
 class InvalidSchedule(InvalidField):

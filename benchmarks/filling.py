@@ -57,7 +57,7 @@ class Filling:
     def fill(self, processes=1):
         """Fill from nothing with so many scheduler commands at once. Returns runs per second, their start-up included."""
         self._execute("TRUNCATE flow_run CASCADE")
-        self._execute("UPDATE deployment SET top_up_due = to_timestamp(0)")
+        self._execute("UPDATE deployment_schedule SET top_up_due = to_timestamp(0)")
         self._quiet()
         command = [sys.executable, "-m", "app", "scheduler", "run", "--once"]
         environment = command_environment(database_url=self.url, log_level="warning")

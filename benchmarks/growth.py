@@ -136,7 +136,7 @@ class Site:
                 )
         self.inside.schedule()
         with self.connection.cursor() as cursor:
-            cursor.execute("UPDATE deployment SET top_up_due = now() WHERE id = ANY (%s::uuid[])", (chosen,))
+            cursor.execute("UPDATE deployment_schedule SET top_up_due = now() WHERE deployment_id = ANY (%s::uuid[])", (chosen,))
         return self.inside.schedule().seconds * 1000
 
     def mark_late(self):

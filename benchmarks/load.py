@@ -35,12 +35,12 @@ HOUR = 3600
 AHEAD = 100  # hours that a run is made before it is to start
 
 FLOW = "id created updated name tags"
-DEPLOYMENT = (
-    "id created updated name flow_id flow_data schedule is_schedule_active parameters flow_runner_type flow_runner_config top_up_due tags"
-)
+DEPLOYMENT = "id created updated name flow_id flow_data is_schedule_active parameters flow_runner_type flow_runner_config tags"
+SCHEDULE = "id created updated deployment_id slug schedule top_up_due"
 RUN = (
-    "id created updated name flow_id deployment_id parameters idempotency_key auto_scheduled flow_runner_type flow_runner_config tags "
-    "state_id state_type state_name run_count total_run_time expected_start_time next_scheduled_start_time start_time end_time"
+    "id created updated name flow_id deployment_id schedule_id schedule_slug parameters idempotency_key auto_scheduled flow_runner_type "
+    "flow_runner_config tags state_id state_type state_name run_count total_run_time expected_start_time next_scheduled_start_time "
+    "start_time end_time"
 )
 TASK_RUN = (
     "id created updated name flow_run_id task_key dynamic_key tags state_id state_type state_name run_count total_run_time "
@@ -119,17 +119,20 @@ class Loader:
         """Write deployments with active schedules: `schedule(index)` is one's document, `due(index)` the seconds until
         it is to be topped up."""
         flows, deployments = Copy(self.cursor, "flow", FLOW), Copy(self.cursor, "deployment", DEPLOYMENT)
+        schedules = Copy(self.cursor, "deployment_schedule", SCHEDULE)
         now, flow_data = text(self.now), json.dumps({"encoding": "json", "blob": "s3://bucket/flow.py"})
         for index in range(number):
             if index % DEPLOYMENTS_PER_FLOW == 0:
                 flow_id = self.new_id(self.now)
                 flows.add(flow_id, now, now, f"flow-{index // DEPLOYMENTS_PER_FLOW}", "[]")
             id, tags = self.new_id(self.now), ["etl", f"team-{index % TEAMS}"]
-            facts = (flow_data, json.dumps(schedule(index)), "true", PARAMETERS)
-            deployments.add(id, now, now, f"deployment-{index}", flow_id, *facts, *RUNNER, text(self.now + due(index)), json.dumps(tags))
+            deployments.add(id, now, now, f"deployment-{index}", flow_id, flow_data, "true", PARAMETERS, *RUNNER, json.dumps(tags))
+            # a deployment's one schedule has its id, as after a migration
+            schedules.add(id, now, now, id, "default", json.dumps(schedule(index)), text(self.now + due(index)))
             self.deployments.append((id, flow_id, index % 60, json.dumps(["auto-scheduled", *tags])))
         flows.send()
         deployments.send()
+        schedules.send()
 
     def load_runs(self, number):
         """Write flow runs and the history of each, evenly spread over the deployments. Yields how many are written, now and then."""
@@ -165,7 +168,7 @@ class Loader:
         state_id, entered, began, ran = self._add_history(self.states, id, kind, made, expected)
         at = text(expected)
         runs.add(
-            *(id, text(made), text(entered), random_name(), flow_id, deployment_id, PARAMETERS),
+            *(id, text(made), text(entered), random_name(), flow_id, deployment_id, deployment_id, "default", PARAMETERS),
             *(f"scheduled {deployment_id} {at}", "true", *RUNNER, tags, state_id, "SCHEDULED" if kind == "LATE" else kind, name),
             *("1" if began else "0", str(ran), at, at if kind in ("SCHEDULED", "LATE") else NULL),
             *(text(began) if began else NULL, text(entered) if kind in ENDS else NULL),

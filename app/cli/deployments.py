@@ -22,6 +22,7 @@ from app.cli.output import output_option, plain, print_facts, print_json, print_
 from app.cli.references import DEPLOYMENT, require_deployment, shown
 from app.cli.runs import print_runs
 from app.domain import schedules
+from app.domain.deployment_schedules import DEFAULT
 from app.domain.instants import LATEST
 from app.domain.plurals import counted
 from app.domain.runs import NewFlowRun
@@ -111,12 +112,12 @@ def inspect(deployment, runs, output):
 
 def _everything_about(unit, deployment, runs):
     document = require_deployment(unit, deployment)
-    row = unit.deployments.require_for_run(document["id"])
+    default = next((schedule for schedule in unit.deployment_schedules.of(document["id"]) if schedule.slug == DEFAULT), None)
     return document | {
         "flow_name": unit.flows.require(document["flow_id"])["name"],
-        "top_up_due": row.top_up_due,
-        "schedule_error": row.schedule_error,
-        "schedule_failures": row.schedule_failures,
+        "top_up_due": default and default.top_up_due,
+        "schedule_error": default and default.schedule_error,
+        "schedule_failures": default.schedule_failures if default else 0,
         "next_runs": unit.flow_runs.find(_scheduled_runs(document["id"]), runs, sort="NEXT_SCHEDULED_START_TIME_ASC"),
     }
 

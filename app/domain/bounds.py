@@ -17,6 +17,7 @@ class Bounds:
     filter_values: int = 1000
     page_size: int = 200
     runs_per_request: int = 10_000
+    min_interval_seconds: float = 1.0
 
 
 _in_force = ContextVar("bounds", default=Bounds())  # noqa: B039 - a frozen value

@@ -1,6 +1,6 @@
 """How far ahead the runs of a schedule are made, and when the next ones are due to be made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from app.domain import schedules
@@ -8,6 +8,9 @@ from app.domain.instants import LATEST
 
 MAX_RETRY_WAIT = timedelta(days=1)
 TICK = timedelta(microseconds=1)  # the smallest step between instants
+MAX_BEFORE = (
+    10_000  # occurrences looked at in the search for the last one before an instant; there are far fewer where they are a second apart
+)
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,10 @@ class Policy:
     max_runs: int = 100
     max_time: timedelta = timedelta(days=100)
     retry: timedelta = timedelta(seconds=60)
+
+    def of(self, schedule):
+        """Return the policy for a `DeploymentSchedule`, which may have a number of runs of its own."""
+        return self if schedule.max_scheduled_runs is None else replace(self, max_runs=schedule.max_scheduled_runs)
 
     def end(self, start):
         """Return the last instant of a window that begins at `start`."""
@@ -29,22 +36,40 @@ class Policy:
 
 @dataclass(frozen=True)
 class Plan:
-    """The instants to make runs for, and when to plan again (None: never)."""
+    """The occurrences to make runs for, and when to plan again (None: never)."""
 
     instants: list
     due: datetime | None
 
 
 def plan(schedule, now, policy):
-    """Return the `Plan` for a top-up of `schedule` at `now`."""
+    """Return the `Plan` for a top-up of `schedule` at `now`: occurrences from now on, and the one before whose run is still to start."""
     end = policy.end(now)
     instants = list(schedule.occurrences(now, end, policy.max_runs))
+    planned = _delayed(schedule, now) + instants
     if len(instants) == policy.max_runs:
         # again once a tenth of them has passed: few writes at a time, but not one transaction for every run that starts
-        return Plan(instants, instants[max(policy.max_runs // 10, 1) - 1] + TICK)
+        return Plan(planned, instants[max(policy.max_runs // 10, 1) - 1] + TICK)
     try:
         following = next(iter(schedule.occurrences(end + TICK, LATEST, 1)), None)
     except schedules.ScheduleTooSlow:
         # it may be too far off to be found in one search, or come soon: search again when a tenth of the horizon has passed
-        return Plan(instants, now + max((end - now) / 10, TICK))
-    return Plan(instants, following and following - policy.max_time)
+        return Plan(planned, now + max((end - now) / 10, TICK))
+    return Plan(planned, following and following - policy.max_time)
+
+
+def _delayed(schedule, now):
+    """Return the occurrence before `now` whose run jitter lets start later than that, as a list of one or none.
+
+    It can be the last one alone, for no run starts later than the next occurrence.
+    """
+    longest, length = schedule.longest_offset, timedelta(seconds=1)
+    while longest:
+        length = min(length, longest)
+        before = list(schedule.occurrences(now - length, now - TICK, MAX_BEFORE))
+        if before and len(before) < MAX_BEFORE:
+            return [last for last in before[-1:] if last + schedule.offset(last) > now]
+        if before or length == longest:
+            break
+        length *= 4
+    return []

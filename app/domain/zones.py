@@ -3,9 +3,13 @@
 Zone data comes from the system's database, or from the tzdata package where the system has none; `zoneinfo` decides.
 """
 
+import zoneinfo
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
+from hashlib import blake2b
+from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -47,6 +51,17 @@ def zone(name):
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, OSError, ValueError) as error:
         raise ValueError("is a time zone that this machine has no readable data for") from error
+
+
+@lru_cache(maxsize=1024)
+def data_digest(name):
+    """Return a short text that changes when the data of the zone of this name does. Raise ValueError with a reason."""
+    zone(name)
+    parts = name.split("/")
+    # where zoneinfo looks, in its order
+    files = (Path(folder, *parts) for folder in zoneinfo.TZPATH)
+    found = next((file for file in files if file.is_file()), None) or resources.files("tzdata").joinpath("zoneinfo", *parts)
+    return blake2b(found.read_bytes(), digest_size=6).hexdigest()
 
 
 def offset_at(tz, moment):

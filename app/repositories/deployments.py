@@ -1,37 +1,48 @@
-"""Deployments, and the columns by which the scheduler knows which of them are due."""
+"""Deployments. Their schedules are rows of their own (`app.repositories.deployment_schedules`)."""
 
 from dataclasses import fields
 
-from sqlalchemy import Integer, Text, Uuid, bindparam, select, update
+from sqlalchemy import and_, bindparam, literal, null, select, update
 
 from app.db.models import Deployment as DeploymentModel
-from app.db.models import Flow
-from app.db.sql import insert, rows
-from app.db.types import JsonRows, UtcDateTime, raw
-from app.domain.deployments import Deployment, stored_schedule
-from app.domain.unset import UNSET, given
+from app.db.models import DeploymentSchedule, Flow
+from app.db.sql import insert
+from app.db.types import raw
+from app.domain.deployment_schedules import DEFAULT
+from app.domain.deployments import Deployment, own_changes
+from app.domain.unset import UNSET
 from app.errors import NotFound
 from app.repositories.base import FilteredRepository
 
 DEPLOYMENT = DeploymentModel.__table__
+SCHEDULE = DeploymentSchedule.__table__
 FLOW = Flow.__table__
 
-COLUMNS = (
-    *(DEPLOYMENT.c[name] for name in ("id", "created", "updated", "name", "flow_id")),
-    raw(DEPLOYMENT.c.flow_data),
-    raw(DEPLOYMENT.c.schedule),
-    DEPLOYMENT.c.is_schedule_active,
-    raw(DEPLOYMENT.c.parameters),
-    raw(DEPLOYMENT.c.tags),
-    DEPLOYMENT.c.flow_runner_type,
-    raw(DEPLOYMENT.c.flow_runner_config),
-)
-SELECTION = select(*COLUMNS)
+
+def _columns_with(schedule):
+    """Return the columns of an answer, with the document of the default schedule among them."""
+    return (
+        *(DEPLOYMENT.c[name] for name in ("id", "created", "updated", "name", "flow_id")),
+        raw(DEPLOYMENT.c.flow_data),
+        schedule,
+        DEPLOYMENT.c.is_schedule_active,
+        raw(DEPLOYMENT.c.parameters),
+        raw(DEPLOYMENT.c.tags),
+        DEPLOYMENT.c.flow_runner_type,
+        raw(DEPLOYMENT.c.flow_runner_config),
+    )
+
+
+_IS_DEFAULT = and_(SCHEDULE.c.deployment_id == DEPLOYMENT.c.id, SCHEDULE.c.slug == literal(DEFAULT))
+SELECTION = select(*_columns_with(raw(SCHEDULE.c.schedule))).outerjoin(SCHEDULE, _IS_DEFAULT)
+# what a statement that writes the row returns: the schedule is written by another one
+_WRITTEN = _columns_with(null().label("schedule"))
 _FLOW_ID = select(FLOW.c.id).where(FLOW.c.name == bindparam("flow_name")).scalar_subquery()
 BY_NAMES = SELECTION.where(DEPLOYMENT.c.name == bindparam("name"), DEPLOYMENT.c.flow_id == _FLOW_ID)
 
 # What a `Deployment` is made of
-STORED = select(*(DEPLOYMENT.c[field.name] for field in fields(Deployment) if field.name != "flow_data"))
+STORED_COLUMNS = tuple(DEPLOYMENT.c[field.name] for field in fields(Deployment) if field.name != "flow_data")
+STORED = select(*STORED_COLUMNS)
 _BY_ID = STORED.where(DEPLOYMENT.c.id == bindparam("id"))
 _BY_NAME = STORED.where(DEPLOYMENT.c.flow_id == bindparam("flow_id"), DEPLOYMENT.c.name == bindparam("name"))
 # these do not hold up those who only refer to the row
@@ -39,33 +50,10 @@ LOCK, LOCK_BY_NAME = _BY_ID.with_for_update(key_share=True), _BY_NAME.with_for_u
 LOCK_FOR_DELETE = _BY_ID.with_for_update()
 KEEP = _BY_ID.with_for_update(read=True, key_share=True)
 
-_IS_ACTIVE = (DEPLOYMENT.c.is_schedule_active, DEPLOYMENT.c.schedule.is_not(None))
-CLAIM_DUE = (
-    STORED.where(DEPLOYMENT.c.top_up_due <= bindparam("now", type_=UtcDateTime))
-    .order_by(DEPLOYMENT.c.top_up_due, DEPLOYMENT.c.id)
-    .limit(bindparam("limit", type_=Integer))
-    .with_for_update(key_share=True, skip_locked=True)
-)
-CLAIM = (
-    STORED.where(DEPLOYMENT.c.id.in_(bindparam("ids", type_=Uuid, expanding=True)), *_IS_ACTIVE)
-    .order_by(DEPLOYMENT.c.id)
-    .with_for_update(key_share=True, skip_locked=True)
-)
-ACTIVE = select(DEPLOYMENT.c.id).where(*_IS_ACTIVE).order_by(DEPLOYMENT.c.id).limit(bindparam("limit", type_=Integer))
-ACTIVE_AFTER = ACTIVE.where(DEPLOYMENT.c.id > bindparam("last_id", type_=Uuid))
-
-INSERT = insert(DEPLOYMENT).on_conflict_do_nothing(index_elements=[DEPLOYMENT.c.flow_id, DEPLOYMENT.c.name]).returning(*COLUMNS)
-UPDATE = update(DEPLOYMENT).where(DEPLOYMENT.c.id == bindparam("wanted")).returning(*COLUMNS)
-
-_TOP_UPS = rows(
-    bindparam("top_ups", type_=JsonRows), deployment_id=Uuid, top_up_due=UtcDateTime, schedule_error=Text, schedule_failures=Integer
-)
-RECORD_TOP_UPS = (
-    update(DEPLOYMENT)
-    .where(DEPLOYMENT.c.id == _TOP_UPS.c.deployment_id)
-    .values({name: _TOP_UPS.c[name] for name in ("top_up_due", "schedule_error", "schedule_failures")})
-)
-NEVER_DUE = {"top_up_due": None, "schedule_error": None, "schedule_failures": 0}
+INSERT = insert(DEPLOYMENT).on_conflict_do_nothing(index_elements=[DEPLOYMENT.c.flow_id, DEPLOYMENT.c.name]).returning(*_WRITTEN)
+SET = update(DEPLOYMENT).where(DEPLOYMENT.c.id == bindparam("wanted"))
+UPDATE = SET.returning(*_WRITTEN)
+PAUSE = ("pause_note", "paused_until", "paused_since")
 
 
 class Deployments(FilteredRepository):
@@ -93,7 +81,7 @@ class Deployments(FilteredRepository):
         Whoever makes or removes runs of a schedule holds this lock, so that runs of two versions of it never mix.
         """
         row = self.session.execute(LOCK_BY_NAME, {"flow_id": flow_id, "name": name}).one_or_none()
-        return row and _stored(row)
+        return row and Deployment(**row._asdict())
 
     def lock(self, id, *, for_delete=False):
         """Lock the deployment `id` until the transaction ends. Return the `Deployment`. Raise NotFound."""
@@ -107,65 +95,31 @@ class Deployments(FilteredRepository):
         row = self.session.execute(statement, {"id": id}).one_or_none()
         if row is None:
             raise NotFound(self.kind)
-        return _stored(row)
+        return Deployment(**row._asdict())
 
-    def insert(self, deployment):
-        """Insert a `Deployment`. Return its answer, or None when the flow has a deployment of that name already."""
+    def insert(self, deployment, schedule):
+        """Insert a `Deployment`. Return its answer, or None when the flow has a deployment of that name already.
+
+        `schedule` is what the answer shows as its schedule: a document, or None.
+        """
         now = self.clock()
-        values = _columns({field.name: getattr(deployment, field.name) for field in fields(deployment)})
+        values = {field.name: getattr(deployment, field.name) for field in fields(deployment)}
+        values = {name: value for name, value in values.items() if value is not UNSET}
         row = self.session.execute(INSERT, {"created": now, "updated": now} | values).one_or_none()
-        return row and self.document(row, now)
+        return row and self.document(row, now) | {"schedule": schedule}
 
-    def update(self, id, changes, *, never_due=False):
-        """Set what the `DeploymentChanges` name, but for the identity; with `never_due`, let it have no runs made. Return the answer."""
+    def update(self, deployment, changes, schedule):
+        """Set what the `DeploymentChanges` name, but for the identity, and the pause, as they are in `deployment`. Return the answer.
+
+        `schedule` is what it shows as the schedule: a document, or None.
+        """
         now = self.clock()
-        values = _columns(given(changes)) | (NEVER_DUE if never_due else {})
-        values = {name: value for name, value in values.items() if name not in ("flow_id", "name")}
-        return self.document(self.session.execute(UPDATE, values | {"updated": now, "wanted": id}).one(), now)
+        names = {*own_changes(changes), *PAUSE} - {"flow_id", "name"}
+        values = {name: getattr(deployment, name) for name in names}
+        row = self.session.execute(UPDATE, values | {"updated": now, "wanted": deployment.id}).one()
+        return self.document(row, now) | {"schedule": schedule}
 
-    def claim_due(self, now, limit):
-        """Lock up to `limit` deployments due for a top-up at `now`, longest due first, and skip those that others hold.
-
-        Return each as a `Deployment`.
-        """
-        return [_stored(row) for row in self.session.execute(CLAIM_DUE, {"now": now, "limit": limit})]
-
-    def claim(self, ids):
-        """Lock those deployments of `ids` that have an active schedule, in order of id, and skip those that others hold.
-
-        Return each as a `Deployment`.
-        """
-        return [_stored(row) for row in self.session.execute(CLAIM, {"ids": ids})]
-
-    def active_after(self, last_id, limit):
-        """Return the ids of up to `limit` deployments with an active schedule, in order, beyond `last_id` (None to begin)."""
-        if last_id is None:
-            return self.session.scalars(ACTIVE, {"limit": limit}).all()
-        return self.session.scalars(ACTIVE_AFTER, {"limit": limit, "last_id": last_id}).all()
-
-    def record_top_ups(self, top_ups):
-        """Write what the `TopUp`s say."""
-        if not top_ups:
-            return
-        values = [
-            {
-                "deployment_id": top_up.deployment_id,
-                "top_up_due": top_up.due,
-                "schedule_error": top_up.error,
-                "schedule_failures": top_up.failures,
-            }
-            for top_up in top_ups
-        ]
-        self.session.execute(RECORD_TOP_UPS, {"top_ups": values})
-
-
-def _stored(row):
-    return Deployment(**row._asdict() | {"schedule": stored_schedule(row.schedule)})
-
-
-def _columns(values):
-    """Return the columns for `values`, fields of a deployment by name."""
-    columns = {name: value for name, value in values.items() if value is not UNSET}
-    if columns.get("schedule") is not None:
-        columns["schedule"] = columns["schedule"].to_document()
-    return columns
+    def set_activity(self, deployment):
+        """Write whether a `Deployment`'s schedules are active, and its pause."""
+        values = {name: getattr(deployment, name) for name in ("is_schedule_active", *PAUSE)}
+        self.session.execute(SET, values | {"updated": self.clock(), "wanted": deployment.id})

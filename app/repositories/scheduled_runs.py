@@ -26,46 +26,50 @@ _RUNS = rows(
     bindparam("runs", type_=JsonRows),
     id=Uuid,
     state_id=Uuid,
-    deployment_id=Uuid,
+    schedule_id=Uuid,
     name=Text,
     key=Text,
-    instant=UtcDateTime,
+    start=UtcDateTime,
     details=Json,
 )
-_DEPLOYMENTS = rows(
-    bindparam("deployments", type_=JsonRows),
-    id=Uuid,
+_TEMPLATES = rows(
+    bindparam("templates", type_=JsonRows),
+    schedule_id=Uuid,
+    slug=Text,
+    deployment_id=Uuid,
     flow_id=Uuid,
     parameters=Json,
     tags=Json,
     flow_runner_type=Text,
     flow_runner_config=Json,
-).alias("deployment_of_run")
+).alias("template_of_run")
 
 
 def _insert_runs(runs):
-    owner = _DEPLOYMENTS.c
+    template = _TEMPLATES.c
     columns = {
         "id": runs.c.id,
         "created": _NOW,
         "updated": _NOW,
         "name": runs.c.name,
-        "flow_id": owner.flow_id,
-        "deployment_id": owner.id,
-        "parameters": owner.parameters,
-        "tags": owner.tags,
-        "flow_runner_type": owner.flow_runner_type,
-        "flow_runner_config": owner.flow_runner_config,
+        "flow_id": template.flow_id,
+        "deployment_id": template.deployment_id,
+        "schedule_id": template.schedule_id,
+        "schedule_slug": template.slug,
+        "parameters": template.parameters,
+        "tags": template.tags,
+        "flow_runner_type": template.flow_runner_type,
+        "flow_runner_config": template.flow_runner_config,
         "idempotency_key": runs.c.key,
         "auto_scheduled": true(),
         "state_id": runs.c.state_id,
         "state_type": literal(StateType.SCHEDULED.value),
         "state_name": literal("Scheduled"),
-        "expected_start_time": runs.c.instant,
-        "next_scheduled_start_time": runs.c.instant,
+        "expected_start_time": runs.c.start,
+        "next_scheduled_start_time": runs.c.start,
     }
     # SQLite cannot tell ON CONFLICT from a join's ON unless a WHERE stands between
-    source = select(*columns.values()).select_from(runs.join(_DEPLOYMENTS, owner.id == runs.c.deployment_id)).where(true())
+    source = select(*columns.values()).select_from(runs.join(_TEMPLATES, template.schedule_id == runs.c.schedule_id)).where(true())
     statement = insert(FLOW_RUN).from_select(list(columns), source, include_defaults=False)
     return statement.on_conflict_do_nothing(index_elements=[FLOW_RUN.c.flow_id, FLOW_RUN.c.idempotency_key])
 
@@ -92,19 +96,29 @@ _RUNS_ONCE = select(_RUNS).cte("run")
 INSERT_BOTH = _insert_first_states(_RUNS_ONCE, _insert_runs(_RUNS_ONCE).returning(FLOW_RUN.c.id).cte("inserted"))
 
 _OF_DEPLOYMENT = FLOW_RUN.c.deployment_id == bindparam("deployment_id")
-DELETE_SCHEDULED = delete(FLOW_RUN).where(_OF_DEPLOYMENT, FLOW_RUN.c.state_type == literal(StateType.SCHEDULED.value))
-_STATE_OF_RUN = FLOW_RUN_STATE.c.flow_run_id == FLOW_RUN.c.id
+_OF_SCHEDULE = FLOW_RUN.c.schedule_slug == bindparam("slug")
+_IS_SCHEDULED = FLOW_RUN.c.state_type == literal(StateType.SCHEDULED.value)
+DELETE_SCHEDULED = delete(FLOW_RUN).where(_OF_DEPLOYMENT, _IS_SCHEDULED)
+
 _MADE_AHEAD = (
+    _OF_DEPLOYMENT,
     FLOW_RUN.c.auto_scheduled,
-    FLOW_RUN.c.state_type == literal(StateType.SCHEDULED.value),
+    _IS_SCHEDULED,
     FLOW_RUN.c.created < FLOW_RUN.c.expected_start_time,
     FLOW_RUN.c.run_count == 0,
 )
-_HAS_STARTED = exists().where(_STATE_OF_RUN, FLOW_RUN_STATE.c.type != literal(StateType.SCHEDULED.value))
-LOCK_MADE_AHEAD = select(FLOW_RUN.c.id).where(_OF_DEPLOYMENT, *_MADE_AHEAD).order_by(FLOW_RUN.c.id).with_for_update()
-DELETE_MADE_AHEAD = delete(FLOW_RUN).where(_OF_DEPLOYMENT, *_MADE_AHEAD, ~_HAS_STARTED)
+_IS_ANOTHER_STATE = FLOW_RUN_STATE.c.type != literal(StateType.SCHEDULED.value)
+_HAS_STARTED = exists().where(FLOW_RUN_STATE.c.flow_run_id == FLOW_RUN.c.id, _IS_ANOTHER_STATE)
+# of all schedules of a deployment, or of one
+LOCK_MADE_AHEAD = select(FLOW_RUN.c.id, FLOW_RUN.c.idempotency_key).where(*_MADE_AHEAD).order_by(FLOW_RUN.c.id).with_for_update()
+LOCK_MADE_AHEAD_OF_SCHEDULE = LOCK_MADE_AHEAD.where(_OF_SCHEDULE)
+DELETE_MADE_AHEAD = delete(FLOW_RUN).where(*_MADE_AHEAD, ~_HAS_STARTED)
+DELETE_MADE_AHEAD_OF_SCHEDULE = DELETE_MADE_AHEAD.where(_OF_SCHEDULE)
+_GIVEN_IDS = rows(bindparam("ids", type_=JsonRows), id=Uuid)
+DELETE_THESE_MADE_AHEAD = DELETE_MADE_AHEAD.where(FLOW_RUN.c.id.in_(select(_GIVEN_IDS.c.id)))
+
 _WINDOW = FLOW_RUN.c.expected_start_time.between(bindparam("start"), bindparam("end"))
-INSTANTS = select(FLOW_RUN.c.expected_start_time).where(_OF_DEPLOYMENT, FLOW_RUN.c.auto_scheduled, _WINDOW)
+KEYS = select(FLOW_RUN.c.idempotency_key).where(_OF_DEPLOYMENT, _OF_SCHEDULE, FLOW_RUN.c.auto_scheduled, _WINDOW)
 
 
 class ScheduledRuns:
@@ -114,14 +128,14 @@ class ScheduledRuns:
         self.session, self.clock = session, clock
 
     def insert(self, planned):
-        """Insert runs of deployments; those that exist already stay as they are. Return how many were inserted.
+        """Insert runs of schedules; those that exist already stay as they are. Return how many were inserted.
 
-        `planned` are pairs of a `Deployment` and a list of instants.
+        `planned` are pairs of a `RunTemplate` and a list of occurrences.
         """
         return sum(self._insert(*statement) for statement in _statements(planned))
 
-    def _insert(self, deployments, runs):
-        values = {"runs": runs, "deployments": deployments, "now": self.clock()}
+    def _insert(self, templates, runs):
+        values = {"runs": runs, "templates": templates, "now": self.clock()}
         if writes_in_with(self.session):
             return self.session.execute(INSERT_BOTH, values).rowcount
         created = self.session.execute(INSERT_RUNS, values).rowcount
@@ -129,46 +143,63 @@ class ScheduledRuns:
             self.session.execute(INSERT_FIRST_STATES, {"runs": runs, "now": values["now"]})
         return created
 
-    def instants(self, deployment_id, start, end):
-        """Return the instants in [start, end] for which the deployment's schedule has made a run, in whatever state that is now."""
-        return set(self.session.scalars(INSTANTS, {"deployment_id": deployment_id, "start": start, "end": end}))
+    def keys(self, template, start, end):
+        """Return the keys of the runs that a schedule has made and that start in [start, end], in whatever state they are now."""
+        values = {"deployment_id": template.deployment.id, "slug": template.schedule.slug, "start": start, "end": end}
+        return set(self.session.scalars(KEYS, values))
 
     def delete(self, deployment_id):
         """Delete all of a deployment's runs in a SCHEDULED state."""
         self.session.execute(DELETE_SCHEDULED, {"deployment_id": deployment_id})
 
-    def delete_made_ahead(self, deployment_id):
-        """Delete the SCHEDULED runs that the deployment's schedule made before their time and that have never been started.
+    def delete_made_ahead(self, deployment_id, slug=None):
+        """Delete the SCHEDULED runs that a deployment's schedules, or one of them, made before their time and that have never started.
 
         A run whose time had passed when it was made stays (it is a backfill), and so does one that has started and waits for another
         attempt: a state that is not SCHEDULED is in its history, or its run count is above 0.
         """
+        lock, remove = LOCK_MADE_AHEAD, DELETE_MADE_AHEAD
+        values = {"deployment_id": deployment_id}
+        if slug is not None:
+            lock, remove, values = LOCK_MADE_AHEAD_OF_SCHEDULE, DELETE_MADE_AHEAD_OF_SCHEDULE, values | {"slug": slug}
         # locked first, so that the history is read after whoever is changing one of them has committed
-        if self.session.execute(LOCK_MADE_AHEAD, {"deployment_id": deployment_id}).first() is not None:
-            self.session.execute(DELETE_MADE_AHEAD, {"deployment_id": deployment_id})
+        if self.session.execute(lock, values).first() is not None:
+            self.session.execute(remove, values)
+
+    def lock_made_ahead(self, template):
+        """Lock the runs that `delete_made_ahead` may delete. Return their ids and keys."""
+        values = {"deployment_id": template.deployment.id, "slug": template.schedule.slug}
+        return self.session.execute(LOCK_MADE_AHEAD_OF_SCHEDULE, values).all()
+
+    def delete_these(self, deployment_id, ids):
+        """Delete those of `ids` that `delete_made_ahead` would delete. Return how many."""
+        if not ids:
+            return 0
+        values = {"deployment_id": deployment_id, "ids": [{"id": id} for id in ids]}
+        return self.session.execute(DELETE_THESE_MADE_AHEAD, values).rowcount
 
 
-def copied_size(deployment):
-    """Return about how many bytes each run of a `Deployment` copies from it."""
-    return len(json.dumps([deployment.parameters, deployment.tags, deployment.flow_runner_config]))
+def copied_size(template):
+    """Return about how many bytes each run copies from its `RunTemplate`."""
+    return len(json.dumps([template.parameters, template.deployment.tags, template.deployment.flow_runner_config]))
 
 
 def _statements(planned):
-    """Yield the deployments and runs of statements of a bounded size, each with at least one run."""
-    deployments, runs, size = {}, [], 0
+    """Yield the templates and runs of statements of a bounded size, each with at least one run."""
+    templates, runs, size = {}, [], 0
     # in the order of the key, so that new ids are in the order that rows are written in
-    for deployment, instants in sorted(planned, key=lambda pair: pair[0].id):
-        copied = _copied(deployment)
-        weight = copied_size(deployment) if instants else 0
-        for instant in instants:
+    for template, occurrences in sorted(planned, key=lambda pair: (pair[0].deployment.id, pair[0].schedule.slug)):
+        copied, id = _copied(template), template.schedule.id
+        weight = copied_size(template) if occurrences else 0
+        for occurrence in occurrences:
             if runs and (len(runs) == RUNS_PER_STATEMENT or size + weight > BYTES_PER_STATEMENT):
-                yield list(deployments.values()), _in_order(runs)
-                deployments, runs, size = {}, [], 0
-            deployments[deployment.id] = copied
-            runs.append(_run(deployment.id, instant))
+                yield list(templates.values()), _in_order(runs)
+                templates, runs, size = {}, [], 0
+            templates[id] = copied
+            runs.append(_run(template, occurrence))
             size += weight
     if runs:
-        yield list(deployments.values()), _in_order(runs)
+        yield list(templates.values()), _in_order(runs)
 
 
 def _in_order(runs):
@@ -176,26 +207,28 @@ def _in_order(runs):
     return sorted(runs, key=lambda run: run["key"])
 
 
-def _copied(deployment):
+def _copied(template):
+    deployment, schedule = template.deployment, template.schedule
     return {
-        "id": deployment.id,
+        "schedule_id": schedule.id,
+        "slug": schedule.slug,
+        "deployment_id": deployment.id,
         "flow_id": deployment.flow_id,
-        "parameters": deployment.parameters,
+        "parameters": template.parameters,
         "tags": [AUTO_SCHEDULED_TAG, *deployment.tags],
         "flow_runner_type": deployment.flow_runner_type,
         "flow_runner_config": deployment.flow_runner_config,
     }
 
 
-def _run(deployment_id, instant):
-    text = instant.isoformat()
+def _run(template, occurrence):
+    start = template.start(occurrence)
     return {
         "id": new_id(),
         "state_id": new_id(),
-        "deployment_id": deployment_id,
+        "schedule_id": template.schedule.id,
         "name": random_name(),
-        # one form of key for whoever makes a run of the occurrence, whatever the zone or window it was asked in
-        "key": f"scheduled {deployment_id} {text}",
-        "instant": instant,
-        "details": NO_DETAILS | {"scheduled_time": text},
+        "key": template.run_key(occurrence),
+        "start": start,
+        "details": NO_DETAILS | {"scheduled_time": start.isoformat()},
     }

@@ -14,13 +14,13 @@ from app.services.unit_of_work import UnitOfWork
 log = logging.getLogger("mintaka.scheduler")
 
 # Runs made in one transaction, and bytes of what they copy from their deployments: a client that wants to change one of these deployments
-# waits for it, some two seconds for this many. Where one deployment's runs are more than that, the transaction makes them alone
+# waits for it, some two seconds for this many. Where one schedule's runs are more than that, the transaction makes them alone
 MAX_RUNS_PER_BATCH = 20_000
 MAX_BYTES_PER_BATCH = BYTES_PER_STATEMENT
 
 
 class _TooMuch(Exception):
-    """A batch would hold more than it may; `fitting` deployments of it can be topped up at once."""
+    """A batch would hold more than it may; `fitting` schedules of it can be topped up at once."""
 
     def __init__(self, fitting):
         super().__init__(fitting)
@@ -29,9 +29,9 @@ class _TooMuch(Exception):
 
 @dataclass
 class PassReport:
-    """What a pass did. `deployments` were topped up, `failures` of them have a schedule that failed; `seconds` is how long it took.
+    """What a pass did. `deployments` were topped up, `failures` of their schedules failed; `seconds` is how long it took.
 
-    `skipped` more were to be topped up too, and other processes held them each time.
+    `skipped` more schedules were to be topped up too, and other processes held them each time.
     """
 
     deployments: int = 0
@@ -39,6 +39,14 @@ class PassReport:
     failures: int = 0
     skipped: int = 0
     seconds: float = 0.0
+
+    def __post_init__(self):
+        self._seen = set()
+
+    def add(self, deployment_ids):
+        """Count deployments, each once however many of its schedules are topped up."""
+        self._seen |= deployment_ids
+        self.deployments = len(self._seen)
 
     def __str__(self):
         failed = f", {self.failures} failed" if self.failures else ""
@@ -48,7 +56,7 @@ class PassReport:
 
 
 class Scheduler:
-    """Tops up deployments in batches, one transaction each, so that a client waits for no more than one batch.
+    """Tops up schedules in batches, one transaction each, so that a client waits for no more than one batch.
 
     `parts` are those that `create_app` put together.
     """
@@ -58,7 +66,7 @@ class Scheduler:
         self.batch_size = max(1, min(batch_size, MAX_RUNS_PER_BATCH // parts.policy.max_runs))
 
     def run_once(self, all_active=False, should_stop=lambda: False, progress=lambda report: None):
-        """Top up every deployment that is due, or with `all_active` every one with an active schedule. Return a PassReport.
+        """Top up every schedule that is due, or with `all_active` every one that is active. Return a PassReport.
 
         Call `should_stop()` and `progress(report)` after every batch.
         """
@@ -71,7 +79,7 @@ class Scheduler:
             topped_up, limit = self._batch(report, claim, limit)
             report.seconds = time.perf_counter() - began
             progress(report)
-            return {deployment.id for deployment in topped_up}, limit
+            return {template.schedule.id for template in topped_up}, limit
 
         if all_active:
             report.skipped = self._all_active(top_up, should_stop)
@@ -99,11 +107,11 @@ class Scheduler:
         # those that fall due during the pass wait for the next one, so that a pass ends
         now, more = self.clock(), True
         while more and not should_stop():
-            taken, limit = top_up(lambda deployments, limit: deployments.claim_due(now, limit), self.batch_size)
+            taken, limit = top_up(lambda schedules, limit: schedules.claim_due(now, limit), self.batch_size)
             more = len(taken) == limit
 
     def _all_active(self, top_up, should_stop):
-        """Top up every active deployment, and try those that others held once more, without waiting. Return how many they still hold."""
+        """Top up every active schedule, and try those that others held once more, without waiting. Return how many they still hold."""
         held, last_id, more = [], None, True
         while more and not should_stop():
             ids = self._active_after(last_id)
@@ -117,7 +125,7 @@ class Scheduler:
         """Top up those of `ids` that nobody holds. Return the others."""
         held = []
         while ids and not should_stop():
-            taken, limit = top_up(lambda deployments, limit, ids=ids: deployments.claim(ids[:limit]), len(ids))
+            taken, limit = top_up(lambda schedules, limit, ids=ids: schedules.claim(ids[:limit]), len(ids))
             held += (id for id in ids[:limit] if id not in taken)
             ids = ids[limit:]
         return held + ids
@@ -126,10 +134,13 @@ class Scheduler:
         return UnitOfWork(session, self.parts)
 
     def _active_after(self, last_id):
-        return self.database.run(lambda session: self._unit(session).deployments.active_after(last_id, self.batch_size), read_only=True)
+        def work(session):
+            return self._unit(session).deployment_schedules.active_after(last_id, self.batch_size)
+
+        return self.database.run(work, read_only=True)
 
     def _batch(self, report, claim, limit):
-        """Top up what `claim` locks, up to `limit` deployments, in one transaction or, where that fails, each in its own.
+        """Top up what `claim` locks, up to `limit` schedules, in one transaction or, where that fails, each in its own.
 
         Return them, and the limit, which is lower where so many would have been more than a batch may hold.
         """
@@ -137,7 +148,7 @@ class Scheduler:
 
         def work(session):
             unit = self._unit(session)
-            claimed[:] = claim(unit.deployments, limit)
+            claimed[:] = claim(unit.deployment_schedules, limit)
             fitting = self._fitting(claimed)
             if fitting < len(claimed):
                 raise _TooMuch(fitting)
@@ -152,33 +163,34 @@ class Scheduler:
             if not claimed:
                 raise
             # one of them may be what the database cannot do in time: it would be claimed first again in every pass, before all others
-            return [deployment for deployment in claimed if self._alone(report, deployment.id)], limit
-        _add(report, len(claimed), runs, failures)
+            return [template for template in claimed if self._alone(report, template.schedule.id)], limit
+        _add(report, claimed, runs, failures)
         return claimed, limit
 
     def _fitting(self, claimed):
-        """Return how many of the claimed deployments, from the first on, a batch may hold: at least one."""
-        size = 0
-        for number, deployment in enumerate(claimed):
-            size += copied_size(deployment) * self.parts.policy.max_runs
-            if size > MAX_BYTES_PER_BATCH and number:
+        """Return how many of the claimed schedules, from the first on, a batch may hold: at least one."""
+        runs = size = 0
+        for number, template in enumerate(claimed):
+            most = self.parts.policy.of(template.schedule).max_runs
+            runs, size = runs + most, size + copied_size(template) * most
+            if number and (runs > MAX_RUNS_PER_BATCH or size > MAX_BYTES_PER_BATCH):
                 return number
         return len(claimed)
 
     def _alone(self, report, id):
-        """Top up the deployment `id`, or note that it cannot be done. Return whether it existed and was free."""
+        """Top up the schedule `id`, or note that it cannot be done. Return whether it existed and was free."""
 
         def top_up(session):
             unit = self._unit(session)
-            claimed = unit.deployments.claim([id])
-            return len(claimed), *unit.scheduled_run_service.top_up(claimed)
+            claimed = unit.deployment_schedules.claim([id])
+            return claimed, *unit.scheduled_run_service.top_up(claimed)
 
         def postpone(session, reason):
             unit = self._unit(session)
-            claimed = unit.deployments.claim([id])
-            for deployment in claimed:
-                unit.scheduled_run_service.postpone(deployment, reason)
-            return len(claimed), 0, len(claimed)
+            claimed = unit.deployment_schedules.claim([id])
+            for template in claimed:
+                unit.scheduled_run_service.postpone(template, reason)
+            return claimed, 0, len(claimed)
 
         try:
             found, runs, failures = self.database.run(top_up)
@@ -187,10 +199,10 @@ class Scheduler:
             reason = f"Its runs could not be written: {driver_message(error) or error}"
             found, runs, failures = self.database.run(lambda session: postpone(session, reason))
         _add(report, found, runs, failures)
-        return found > 0
+        return len(found) > 0
 
 
-def _add(report, deployments, runs, failures):
-    report.deployments += deployments
+def _add(report, templates, runs, failures):
+    report.add({template.deployment.id for template in templates})
     report.runs += runs
     report.failures += failures

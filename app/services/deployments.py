@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
-from app.domain.deployments import Deployment, DeploymentChanges
+from app.domain.deployment_schedules import DEFAULT, RunTemplate, plain_schedule
+from app.domain.deployments import Deployment, own_changes
 from app.domain.ids import new_id
-from app.domain.unset import UNSET, given
+from app.domain.unset import UNSET
 from app.errors import InvalidField
+from app.services.scheduled_runs import nothing_due
 
 
 class DeploymentService:
@@ -13,7 +15,7 @@ class DeploymentService:
 
     def __init__(self, unit):
         self.unit, self.clock, self.policy = unit, unit.clock, unit.policy
-        self.deployments, self.scheduled_runs = unit.deployments, unit.scheduled_run_service
+        self.deployments, self.schedules, self.scheduled_runs = unit.deployments, unit.deployment_schedules, unit.scheduled_run_service
 
     def upsert(self, changes):
         """Create the deployment, or update the one with the same `flow_id` and `name`. Return its answer, and whether it is new.
@@ -30,28 +32,46 @@ class DeploymentService:
         return self._update(stored, changes), False
 
     def activate(self, id):
-        """Switch the schedule on and make its runs. Raise NotFound."""
-        deployment = self.deployments.lock(id)
-        if not deployment.is_schedule_active:
-            self.deployments.update(id, DeploymentChanges(is_schedule_active=True))
-        if deployment.schedule is not None:
-            self.scheduled_runs.top_up([deployment])
+        """Switch the schedules on and make their runs. Raise NotFound."""
+        self.activate_locked(self.deployments.lock(id))
 
-    def pause(self, id):
-        """Switch the schedule off and delete the runs it made ahead of time that never started; others stay. Raise NotFound."""
-        deployment = self.deployments.lock(id)
+    def activate_locked(self, deployment):
+        """Do what `activate` does for a locked `Deployment`."""
+        if not deployment.is_schedule_active:
+            deployment = deployment.resumed()
+            self.deployments.set_activity(deployment)
+        active = [RunTemplate(deployment, schedule) for schedule in self.schedules.of(deployment.id) if schedule.is_active]
+        if active:
+            self.scheduled_runs.top_up(active)
+
+    def pause(self, id, note=UNSET, until=UNSET):
+        """Switch the schedules off, and delete the runs that they made ahead of time and that never started. Raise NotFound.
+
+        `note` says why. At `until`, if it is given, the scheduler switches them on again. UNSET leaves those of an earlier pause.
+        """
+        self.pause_locked(self.deployments.lock(id), note, until)
+
+    def pause_locked(self, deployment, note=UNSET, until=UNSET):
+        """Do what `pause` does for a locked `Deployment`."""
+        paused = deployment.paused(self.clock(), note, until)
+        if paused != deployment:
+            self.deployments.set_activity(paused)
         if deployment.is_schedule_active:
-            self.deployments.update(id, DeploymentChanges(is_schedule_active=False), never_due=True)
-        self.scheduled_runs.remove(deployment)
+            self.schedules.never_due(deployment.id)
+        self.scheduled_runs.remove(deployment.id)
 
     def schedule(self, id, start=None, end=None, max_runs=None):
-        """Make the runs in [start, end], at most `max_runs`; the defaults are those of the policy. Return the report of `fill`.
+        """Make the runs of the default schedule in [start, end], at most `max_runs`; the defaults are those of the policy.
 
-        Raise NotFound.
+        Return the report of `fill`. Raise NotFound.
         """
         start = start or self.clock()
         deployment = self.deployments.lock(id)
-        return self.scheduled_runs.fill(deployment, start, end or self.policy.end(start), max_runs or self.policy.max_runs)
+        default = next((schedule for schedule in self.schedules.of(id) if schedule.slug == DEFAULT), None)
+        if default is None:
+            return nothing_due("The deployment has no schedule.")
+        template = RunTemplate(deployment, default)
+        return self.scheduled_runs.fill(template, start, end or self.policy.end(start), max_runs or self.policy.of(default).max_runs)
 
     def delete(self, id):
         """Delete the deployment and every run of it in a SCHEDULED state; other runs stay, without a deployment. Raise NotFound."""
@@ -82,19 +102,57 @@ class DeploymentService:
     def _insert(self, changes):
         if not changes.flow_data:
             raise InvalidField("flow_data", "A new deployment needs it.", kind="missing")
-        deployment = Deployment(id=new_id(), **given(changes))
-        answer = self.deployments.insert(deployment)
-        if answer is not None and deployment.is_scheduled:
-            self.scheduled_runs.top_up([deployment])
+        deployment = Deployment(id=new_id(), **own_changes(changes))
+        if not deployment.is_schedule_active:
+            deployment = deployment.paused(self.clock())
+        wanted = self._wanted(deployment.id, {}, changes)
+        answer = self.deployments.insert(deployment, _shown(wanted))
+        if answer is not None:
+            self.unit.deployment_schedule_service.write(deployment, list(wanted.values()))
         return answer
 
     def _update(self, stored, changes):
-        deployment = stored.with_changes(changes)
-        answer = self.deployments.update(stored.id, changes, never_due=not deployment.is_scheduled)
+        deployment = stored.with_changes(changes, self.clock())
+        before = {schedule.slug: schedule for schedule in self.schedules.of(stored.id)}
+        wanted = self._wanted(stored.id, before, changes)
+        answer = self.deployments.update(deployment, changes, _shown(wanted))
         same = deployment.makes_the_same_runs_as(stored)
+        kept, written = [], []
+        for slug, schedule in wanted.items():
+            is_equal = slug in before and schedule.makes_the_same_runs_as(before[slug])
+            (kept if is_equal else written).append(schedule)
+        gone = [schedule for slug, schedule in before.items() if slug not in wanted]
+        changed = [schedule for schedule in written if schedule.slug in before]
         if not same:
-            self.scheduled_runs.remove(stored)
-        if deployment.is_scheduled:
+            self.scheduled_runs.remove(stored.id)
+        else:
+            for schedule in (*gone, *changed):
+                self.scheduled_runs.remove(stored.id, schedule.slug)
+        self.schedules.delete([schedule.id for schedule in gone])
+        self.unit.deployment_schedule_service.write(deployment, written)
+        if not deployment.is_schedule_active:
+            if stored.is_schedule_active:
+                self.schedules.never_due(stored.id)
+        elif kept:
+            templates = [RunTemplate(deployment, replace(schedule, schedule_failures=0)) for schedule in kept if schedule.is_active]
             # runs stay where they are those that would be made now, so that the ones somebody deleted come back
-            self.scheduled_runs.top_up([deployment], skip_existing=same)
+            self.scheduled_runs.top_up(templates, skip_existing=same)
         return answer
+
+    def _wanted(self, deployment_id, before, changes):
+        """Return the schedules that the deployment is to have, by slug, where it has those of `before`."""
+        if changes.schedules is not UNSET:
+            return self.unit.deployment_schedule_service.all_of(deployment_id, before, changes.schedules)
+        if changes.schedule is UNSET:
+            return before
+        others = {slug: schedule for slug, schedule in before.items() if slug != DEFAULT}
+        if changes.schedule is None:
+            return others
+        if DEFAULT not in before:
+            return others | {DEFAULT: plain_schedule(deployment_id, DEFAULT, changes.schedule)}
+        return others | {DEFAULT: before[DEFAULT].with_plain(changes.schedule)}
+
+
+def _shown(schedules):
+    """Return what a deployment's answer shows as its schedule."""
+    return schedules[DEFAULT].members["schedule"] if DEFAULT in schedules else None

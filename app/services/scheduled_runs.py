@@ -1,15 +1,19 @@
 """From schedules to runs: the runs that a deployment is to have, made and removed.
 
-Everything here works on deployments that the caller has locked in its transaction.
+Everything here works on schedules of deployments that the caller has locked in its transaction.
 """
 
 import logging
 
-from app.domain.deployments import TopUp
+from app.domain.deployment_schedules import TopUp, occurrence_of
 from app.domain.planning import plan
+from app.domain.schedules import rules_version
 from app.errors import InvalidSchedule
 
 log = logging.getLogger("mintaka.scheduler")
+
+# Occurrences that are compared with the runs of a schedule, when the rules of its zone have changed
+MAX_COMPARED = 20_000
 
 
 class ScheduledRunService:
@@ -17,72 +21,99 @@ class ScheduledRunService:
 
     def __init__(self, unit):
         self.clock, self.policy = unit.clock, unit.policy
-        self.deployments, self.scheduled_runs = unit.deployments, unit.scheduled_runs
+        self.schedules, self.scheduled_runs = unit.deployment_schedules, unit.scheduled_runs
 
-    def top_up(self, deployments, *, skip_existing=False):
-        """Make the runs that locked deployments lack, and note when each is due again. Return (runs made, failures).
+    def top_up(self, templates, *, skip_existing=False, record=None):
+        """Make the runs that locked schedules lack, and note when each is due again. Return (runs made, failures).
 
-        A deployment whose schedule fails gets no runs and is tried again later, each time after twice as long; the others are not
-        affected. With `skip_existing`, the runs that exist are read first and nothing is written twice: for when most of them exist.
+        `templates` are `RunTemplate`s. A schedule that fails gets no runs and is tried again later, each time after twice as long; the
+        others are not affected. With `skip_existing`, the runs that exist are read first and nothing is written twice: for when most of
+        them exist. `record` writes the `TopUp`s where they are to become part of rows that are not there yet.
         """
         now = self.clock()
         planned, results, failures = [], [], 0
-        for deployment in deployments:
+        for template in templates:
+            schedule = template.schedule
             try:
-                found = plan(deployment.schedule, now, self.policy)
+                found = plan(schedule.schedule, now, self.policy.of(schedule))
+                version = rules_version(schedule.schedule)
             # whatever is wrong with one schedule, even a fault of ours, must not keep the scheduler from the others
             except Exception as error:
                 failures += 1
                 expected = isinstance(error, InvalidSchedule)
                 reason = str(error) if expected else f"{type(error).__name__}: {error}"
-                results.append(self._failed(deployment, reason, exc_info=not expected))
+                results.append(self._failed(template, reason, exc_info=not expected))
             else:
-                planned.append((deployment, self._missing(deployment, found.instants) if skip_existing else found.instants))
-                result = TopUp(deployment_id=deployment.id, due=found.due)
-                if not (skip_existing and deployment.has(result)):
+                if schedule.rules_version != version and record is None:
+                    self._remove_outdated(template, now)
+                planned.append((template, self._missing(template, found.instants) if skip_existing else found.instants))
+                result = TopUp(schedule_id=schedule.id, due=found.due, rules_version=version)
+                if not (skip_existing and schedule.topped_up(result) == schedule):
                     results.append(result)
         created = self.scheduled_runs.insert(planned)
-        self.deployments.record_top_ups(results)
+        (record or self.schedules.record_top_ups)(results)
         return created, failures
 
-    def postpone(self, deployment, reason):
-        """Note that a locked deployment could not be topped up, for a `reason` apart from its schedule, and try it again later."""
-        self.deployments.record_top_ups([self._failed(deployment, reason)])
+    def postpone(self, template, reason):
+        """Note that a locked schedule could not be topped up, for a `reason` apart from itself, and try it again later."""
+        self.schedules.record_top_ups([self._failed(template, reason)])
 
-    def fill(self, deployment, start, end, max_runs):
-        """Make the runs of a locked deployment in [start, end], at most `max_runs`. Return a report, a mapping of
+    def fill(self, template, start, end, max_runs):
+        """Make the runs of a locked schedule whose occurrences are in [start, end], at most `max_runs`. Return a report, a mapping of
 
-        `due` (instants in the window), `created` and `existing` (runs), `truncated` (whether the window holds more than `max_runs`)
+        `due` (occurrences in the window), `created` and `existing` (runs), `truncated` (whether the window holds more than `max_runs`)
         and `reason` (why nothing is due, or None).
         """
-        if not deployment.is_scheduled:
-            reason = "The deployment has no schedule." if deployment.schedule is None else "The deployment's schedule is inactive."
-            return {"due": 0, "created": 0, "existing": 0, "truncated": False, "reason": reason}
-        found = list(deployment.schedule.occurrences(start, end, max_runs + 1))
-        instants = found[:max_runs]
+        if not template.is_active:
+            return nothing_due("The deployment's schedule is inactive.")
+        found = list(template.schedule.schedule.occurrences(start, end, max_runs + 1))
+        occurrences = found[:max_runs]
         # of a window that is asked for, most runs often exist
-        created = self.scheduled_runs.insert([(deployment, self._missing(deployment, instants))])
+        created = self.scheduled_runs.insert([(template, self._missing(template, occurrences))])
         return {
-            "due": len(instants),
+            "due": len(occurrences),
             "created": created,
-            "existing": len(instants) - created,
+            "existing": len(occurrences) - created,
             "truncated": len(found) > max_runs,
-            "reason": None if instants else "The schedule has no occurrence in the window.",
+            "reason": None if occurrences else "The schedule has no occurrence in the window.",
         }
 
-    def remove(self, deployment):
-        """Delete the runs that the schedule of a locked deployment made ahead of their time and that have never been started."""
-        self.scheduled_runs.delete_made_ahead(deployment.id)
+    def remove(self, deployment_id, slug=None):
+        """Delete the runs that a locked deployment's schedules, or one, made ahead of their time and that have never been started."""
+        self.scheduled_runs.delete_made_ahead(deployment_id, slug)
 
-    def _missing(self, deployment, instants):
+    def _missing(self, template, occurrences):
+        if not occurrences:
+            return []
         # reading costs less than inserting runs that exist
-        existing = self.scheduled_runs.instants(deployment.id, instants[0], instants[-1]) if instants else set()
-        return [instant for instant in instants if instant not in existing]
+        longest = template.schedule.schedule.longest_offset
+        existing = self.scheduled_runs.keys(template, occurrences[0], occurrences[-1] + longest)
+        return [occurrence for occurrence in occurrences if template.run_key(occurrence) not in existing]
 
-    def _failed(self, deployment, reason, **logged):
-        log.warning(
-            "the schedule of deployment %s failed: %s", deployment.id, reason, extra={"deployment_id": str(deployment.id)}, **logged
-        )
-        failures = deployment.schedule_failures
+    def _remove_outdated(self, template, now):
+        """Delete what was made ahead, by rules of a zone that have changed since, for occurrences that the schedule no longer has."""
+        made = {id: occurrence for id, key in self.scheduled_runs.lock_made_ahead(template) if (occurrence := occurrence_of(key)) >= now}
+        if not made:
+            return
+        try:
+            kept = set(template.schedule.schedule.occurrences(min(made.values()), max(made.values()), MAX_COMPARED))
+        except InvalidSchedule as error:
+            log.warning("the runs of %s cannot be compared with its schedule: %s", template.schedule.key, error)
+            return
+        gone = [id for id, occurrence in made.items() if occurrence not in kept]
+        number = self.scheduled_runs.delete_these(template.deployment.id, gone)
+        if number:
+            log.info("the rules that %s follows have changed: %s runs removed", template.schedule.key, number)
+
+    def _failed(self, template, reason, **logged):
+        deployment, schedule = template.deployment, template.schedule
+        named = {"deployment_id": str(deployment.id), "schedule_slug": schedule.slug}
+        log.warning("the schedule %s of deployment %s failed: %s", schedule.slug, deployment.id, reason, extra=named, **logged)
+        failures = schedule.schedule_failures
         due = self.clock() + self.policy.retry_wait(failures)
-        return TopUp(deployment_id=deployment.id, due=due, error=reason, failures=failures + 1)
+        return TopUp(schedule_id=schedule.id, due=due, error=reason, failures=failures + 1, rules_version=schedule.rules_version)
+
+
+def nothing_due(reason):
+    """Return the report of `fill` for a schedule that makes no runs, for a `reason`."""
+    return {"due": 0, "created": 0, "existing": 0, "truncated": False, "reason": reason}

@@ -6,6 +6,7 @@ from app.repositories.block_documents import BlockDocuments
 from app.repositories.block_schemas import BlockSchemas
 from app.repositories.block_types import BlockTypes
 from app.repositories.concurrency_limits import ConcurrencyLimits
+from app.repositories.deployment_schedules import DeploymentSchedules
 from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.flows import Flows
@@ -17,6 +18,7 @@ from app.repositories.scheduled_runs import ScheduledRuns
 from app.repositories.task_run_graph import TaskRunGraph
 from app.repositories.task_runs import TaskRuns
 from app.repositories.work_queues import WorkQueues
+from app.services.deployment_schedules import DeploymentScheduleService
 from app.services.deployments import DeploymentService
 from app.services.orchestration import Orchestration
 from app.services.runs import RunService
@@ -49,6 +51,7 @@ class UnitOfWork:
 
     flows = cached_property(lambda self: self._repository(Flows))
     deployments = cached_property(lambda self: self._repository(Deployments))
+    deployment_schedules = cached_property(lambda self: self._repository(DeploymentSchedules))
     flow_runs = cached_property(lambda self: self._repository(FlowRuns))
     scheduled_runs = cached_property(lambda self: self._repository(ScheduledRuns))
     late_runs = cached_property(lambda self: LateRuns(self.session))
@@ -64,6 +67,7 @@ class UnitOfWork:
     block_documents = cached_property(lambda self: BlockDocuments(self.session, self.clock, self.parts.vault))
 
     deployment_service = cached_property(DeploymentService)
+    deployment_schedule_service = cached_property(DeploymentScheduleService)
     scheduled_run_service = cached_property(ScheduledRunService)
     run_service = cached_property(RunService)
     orchestration = cached_property(Orchestration)

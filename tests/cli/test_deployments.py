@@ -1,12 +1,10 @@
 """`mintaka deployments inspect`, `pause`, `resume`, `schedule`, `run` and `delete`."""
 
 from datetime import UTC, datetime
-from uuid import UUID
 
 import pytest
-from sqlalchemy import update
 
-from app.db.models import Deployment
+from tests import stored
 from tests.api.asking import all_runs, runs_of, starts
 from tests.api.factories import make_deployment, make_flow
 from tests.cli.results import documents, done, failed
@@ -24,8 +22,7 @@ def nightly(client, clock):
 
 
 def corrupt_schedule(app, id):
-    with app.extensions["mintaka"].database.transaction() as session:
-        session.execute(update(Deployment).where(Deployment.id == UUID(id)).values(schedule={"cron": "nonsense"}, schedule_error="broken"))
+    stored.change(app.extensions["mintaka"].database, id, schedule={"cron": "nonsense"}, schedule_error="broken")
 
 
 @pytest.mark.parametrize("by", ["names", "id"])

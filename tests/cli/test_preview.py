@@ -1,9 +1,8 @@
 """`mintaka deployments preview`."""
 
 import pytest
-from sqlalchemy import update
 
-from app.db.models import Deployment
+from tests import stored
 from tests.api.asking import runs_of, starts
 from tests.api.factories import make_deployment, make_flow
 from tests.cli.results import documents, done, failed, table
@@ -120,8 +119,7 @@ def test_a_deployment_without_a_schedule_has_no_preview(run, client):
 
 def test_a_stored_schedule_that_fails_is_no_fault_of_the_user(run, app, client):
     deployment = make_deployment(client, schedule={"interval": 60})
-    with app.extensions["mintaka"].database.transaction() as session:
-        session.execute(update(Deployment).values(schedule={"cron": "nonsense"}))
+    stored.change(app.extensions["mintaka"].database, deployment["id"], schedule={"cron": "nonsense"})
     message = failed(run("deployments", "preview", deployment["id"]), 1)
     assert message.startswith("The deployment's schedule failed: cron: has 1 fields")
 

@@ -17,7 +17,7 @@ from app import create_app
 from app.cli.output import Progress
 from app.cli.signals import stop_signals
 from app.config import Settings
-from app.db.models import Deployment
+from app.db.models import DeploymentSchedule
 from tests.api.asking import runs_of, starts
 from tests.api.factories import make_deployment, make_due_runs, make_work_queue
 from tests.cli.results import documents, done
@@ -131,7 +131,7 @@ def test_a_pass_with_failures_is_done_and_says_so(run, client, clock, app):
     make_deployment(client, schedule={"interval": 86_400})
     past = LONG_AGO - timedelta(days=1)
     with app.extensions["mintaka"].database.transaction() as session:
-        session.execute(update(Deployment).values(schedule={"cron": "nonsense"}, top_up_due=past))
+        session.execute(update(DeploymentSchedule).values(schedule={"cron": "nonsense"}, top_up_due=past))
     result = run("scheduler", "run", "--once")
     assert re.match(r"0 runs for 1 deployment in \d+\.\d{3} s, 1 failed\n", done(result))
     assert result.stderr.splitlines()[-1] == "1 schedule failed; `mintaka deployments inspect` shows the reason."
@@ -142,7 +142,7 @@ def test_a_pass_over_all_says_how_many_deployments_others_hold(run, client, cloc
     clock.stop_at(LONG_AGO)
     make_deployment(client, schedule={"interval": 86_400})
     with database.transaction() as session:
-        session.execute(select(Deployment.id).with_for_update())
+        session.execute(select(DeploymentSchedule.id).with_for_update())
         result = run("scheduler", "run", "--once", "--all")
     assert re.match(r"0 runs for 0 deployments in \d+\.\d{3} s, 1 skipped\n", done(result))
     said = result.stderr.splitlines()[-1]
@@ -152,7 +152,7 @@ def test_a_pass_over_all_says_how_many_deployments_others_hold(run, client, cloc
 def test_a_pass_with_failures_is_still_one_line_of_json(run, client, app):
     make_deployment(client, schedule={"interval": 86_400})
     with app.extensions["mintaka"].database.transaction() as session:
-        session.execute(update(Deployment).values(schedule={"cron": "nonsense"}))
+        session.execute(update(DeploymentSchedule).values(schedule={"cron": "nonsense"}))
     assert json.loads(done(run("scheduler", "run", "--once", "--all", "--output", "json")))["failures"] == 1
 
 

@@ -111,7 +111,7 @@ def test_loading_leaves_runs_as_the_server_leaves_them_and_the_schema_as_it_was(
             FROM {run} r JOIN {run}_state s ON s.{run}_id = r.id ORDER BY r.id, s.timestamp DESC, s.id DESC"""
         assert rows(connection, f"SELECT same, count(*) FROM ({newest}) found GROUP BY same") == [(True, number)]
     # the scheduler knows them for the runs that it would make
-    rows(connection, "UPDATE deployment SET top_up_due = now() RETURNING id")
+    rows(connection, "UPDATE deployment_schedule SET top_up_due = now() RETURNING id")
     with passes(postgres_url, scheduler_max_runs=3) as inside:
         report = inside.schedule()
     assert (report.deployments, report.runs, report.failures) == (20, 0, 0)

@@ -10,8 +10,10 @@ from sqlalchemy import delete, insert, select
 
 from app.db.models import Deployment as DeploymentModel
 from app.db.models import Flow, FlowRun, FlowRunState
+from app.domain.deployment_schedules import DEFAULT, RunTemplate, plain_schedule
 from app.domain.deployments import Deployment
 from app.domain.ids import new_id
+from app.domain.schedules import parse
 from app.domain.states import NO_DETAILS, RunTimes, State, StateType, enter, new_state
 from app.repositories.claims import Claims
 from app.repositories.flow_runs import FlowRuns
@@ -128,7 +130,8 @@ def test_the_runs_of_schedules_are_in_the_state_that_a_new_run_enters(database, 
     database.run(lambda session: session.execute(insert(DEPLOYMENT), own | {"created": BEFORE, "updated": BEFORE, "flow_data": {}}))
 
     def work(session):
-        assert unit_of_work(session, clock).scheduled_runs.insert([(Deployment(**own), instants)]) == 3
+        template = RunTemplate(Deployment(**own), plain_schedule(own["id"], DEFAULT, parse({"interval": 3600})))
+        assert unit_of_work(session, clock).scheduled_runs.insert([(template, instants)]) == 3
         ids = session.scalars(select(RUN.c.id).order_by(RUN.c.expected_start_time)).all()
         return [stored(session, id) for id in ids]
 

@@ -125,8 +125,8 @@ def test_the_migrated_tables_are_those_that_the_models_would_make(blank):
     "alteration, noticed",
     [
         ("ALTER TABLE flow ADD COLUMN extra TEXT", "remove_column"),
-        ("ALTER TABLE deployment DROP COLUMN schedule_error", "add_column"),
-        ("ALTER TABLE deployment RENAME COLUMN schedule_failures TO failures", "add_column"),
+        ("ALTER TABLE deployment_schedule DROP COLUMN schedule_error", "add_column"),
+        ("ALTER TABLE deployment_schedule RENAME COLUMN schedule_failures TO failures", "add_column"),
         ("DROP INDEX ix_flow_run_due", "add_index"),
         ("CREATE INDEX ix_flow_run_context ON flow_run (auto_scheduled)", "remove_index"),
         ("CREATE TABLE extra (id INTEGER)", "remove_table"),

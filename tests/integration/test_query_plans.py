@@ -15,6 +15,7 @@ from app.config import Settings
 from app.db.session import Database
 from app.domain.states import new_state
 from app.repositories.claims import Claims
+from app.repositories.deployment_schedules import DeploymentSchedules
 from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.late_runs import LateRuns
@@ -33,9 +34,10 @@ DUE = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}, "next_scheduled
 # A tenth of the deployments are due at some time, one in a hundred of the runs is still to start. {id} makes an id of a number n
 FILL = """
 INSERT INTO flow (id, created, updated, name) SELECT {id_0}, {now}, {now}, 'flow';
-INSERT INTO deployment (id, created, updated, name, flow_id, flow_data, top_up_due, tags)
-SELECT {id_n}, {now}, {now}, 'deployment ' || n, {id_0}, '{{}}', CASE WHEN n % 10 = 0 THEN {time_n} END, {tags_n}
-FROM {numbers_deployments};
+INSERT INTO deployment (id, created, updated, name, flow_id, flow_data, tags)
+SELECT {id_n}, {now}, {now}, 'deployment ' || n, {id_0}, '{{}}', {tags_n} FROM {numbers_deployments};
+INSERT INTO deployment_schedule (id, created, updated, deployment_id, slug, schedule, top_up_due)
+SELECT {id_n}, {now}, {now}, {id_n}, 'default', '{{}}', CASE WHEN n % 10 = 0 THEN {time_n} END FROM {numbers_deployments};
 INSERT INTO flow_run (id, created, updated, name, flow_id, deployment_id, state_type, state_name,
                       expected_start_time, next_scheduled_start_time, start_time, tags)
 SELECT {id_n}, {now}, {now}, 'run ' || n, {id_0}, {id_owner},
@@ -131,7 +133,7 @@ def clock():
 
 
 def claim(session):
-    Deployments(session, clock).claim_due(NOW, 20)
+    DeploymentSchedules(session, clock).claim_due(NOW, 20)
 
 
 def poll(session):
@@ -164,7 +166,7 @@ def runs_of_a_deployment(session):
 @pytest.mark.parametrize(
     "work, index",
     [
-        (claim, "ix_deployment_top_up_due"),
+        (claim, "ix_deployment_schedule_top_up_due"),
         (poll, "ix_flow_run_due"),
         (look, "ix_flow_run_due"),
         (mark_late, "ix_flow_run_due"),

@@ -2,23 +2,25 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, select, text, update
+from sqlalchemy import event, text
 
-from app.db.models import Deployment
+from app.db.models import Deployment, DeploymentSchedule
 from app.domain import schedules
 from app.domain.planning import Policy
 from app.errors import Unavailable
 from app.repositories.scheduled_runs import ScheduledRuns
 from app.scheduler.loop import Scheduler
+from tests import stored as stored_rows
 from tests.api.asking import ok, runs_of, starts
 from tests.api.factories import make_deployment, make_flow
 from tests.parts import make_parts
 
-DEPLOYMENT = Deployment.__table__
+DEPLOYMENT, SCHEDULE = Deployment.__table__, DeploymentSchedule.__table__
 NOW = datetime(2022, 6, 1, 12, 30, tzinfo=UTC)
 HOURLY, DAILY, WEEKLY = {"interval": 3600}, {"cron": "0 9 * * *"}, {"rrule": "FREQ=WEEKLY"}
 DAY = timedelta(days=1)
@@ -41,15 +43,7 @@ def scheduler(database, clock):
 def stored(database):
     """`stored.change(id, column=value)` and `stored.row(id)`: a deployment's row, past the API."""
 
-    def change(id, **values):
-        with database.transaction() as session:
-            session.execute(update(DEPLOYMENT).where(DEPLOYMENT.c.id == UUID(id)).values(values))
-
-    def row(id):
-        with database.transaction(read_only=True) as session:
-            return session.execute(select(DEPLOYMENT).where(DEPLOYMENT.c.id == UUID(id))).one()
-
-    return SimpleNamespace(change=change, row=row)
+    return SimpleNamespace(change=partial(stored_rows.change, database), row=partial(stored_rows.row, database))
 
 
 @pytest.fixture
@@ -130,14 +124,22 @@ def test_a_pass_ends_although_a_run_is_to_start_at_the_very_moment(client, clock
 def test_a_pass_with_nothing_due_is_one_query_without_rows_however_many_are_active(client, database, scheduler, statements, active):
     flow = make_flow(client)
     deployment = make_deployment(client, flow_id=flow["id"], schedule=WEEKLY)
-    copy = text(
-        f"INSERT INTO deployment ({', '.join(column.name for column in DEPLOYMENT.c)}) SELECT "
-        f"{', '.join({'id': ':copy', 'name': ':name'}.get(column.name, column.name) for column in DEPLOYMENT.c)} "
-        "FROM deployment WHERE name = :original"
-    )
-    ids = ({"copy": str(UUID(int=n)) if "postgresql" in database.url.drivername else UUID(int=n).hex} for n in range(1, active))
+    names = {"id": ":copy", "name": ":name", "deployment_id": ":copy"}
+    copies = [
+        text(
+            f"INSERT INTO {table.name} ({', '.join(column.name for column in table.c)}) SELECT "
+            f"{', '.join(names.get(column.name, column.name) for column in table.c)} FROM {table.name} WHERE {original} = :original"
+        )
+        for table, original in ((DEPLOYMENT, "id"), (SCHEDULE, "deployment_id"))
+    ]
+
+    def form(id):
+        return str(id) if "postgresql" in database.url.drivername else id.hex
+
+    values = [{"copy": form(UUID(int=n)), "name": f"copy {n}", "original": form(UUID(deployment["id"]))} for n in range(1, active)]
     with database.transaction() as session:
-        session.execute(copy, [id | {"name": f"copy {n}", "original": deployment["name"]} for n, id in enumerate(ids)])
+        for copy in copies:
+            session.execute(copy, values)
     statements.clear()
     report = scheduler().run_once()
     assert (report.deployments, report.runs) == (0, 0)

@@ -20,7 +20,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 
 from app import create_app
 from app.config import Settings
-from app.db.models import Deployment, Flow, FlowRun, FlowRunState
+from app.db.models import Deployment, DeploymentSchedule, Flow, FlowRun, FlowRunState
 from app.db.session import Database
 from app.domain import schedules
 from app.domain.clock import utcnow
@@ -31,6 +31,7 @@ from tests.conftest import ApiClient
 from tests.parts import make_parts
 from tests.serving import PATIENCE, running_gunicorn, running_scheduler, wait_until
 
+SCHEDULE = DeploymentSchedule.__table__
 DEPLOYMENT, FLOW, FLOW_RUN, STATE = Deployment.__table__, Flow.__table__, FlowRun.__table__, FlowRunState.__table__
 MAX_RUNS = 10
 SCHEDULING = {"scheduler_max_runs": MAX_RUNS, "scheduler_loop_seconds": 0.2}
@@ -64,10 +65,15 @@ def store(database, number, began):
     """Deployments as after an import: each has an active schedule, no runs, and is due. Returns a list of (name, flow id)."""
     stored = [(f"deployment-{n}", FLOWS[n % len(FLOWS)]) for n in range(number)]
     always = {"created": began, "updated": began}
-    own = [{"id": uuid4(), "flow_id": flow, "top_up_due": began} | always for _, flow in stored]
+    rows = [body_of(*stored[n], n, began, id=uuid4()) | always | {"flow_id": stored[n][1]} for n in range(number)]
+    schedules = [
+        {"id": row["id"], "deployment_id": row["id"], "slug": "default", "schedule": row.pop("schedule"), "top_up_due": began} | always
+        for row in rows
+    ]
     with database.transaction() as session:
         session.execute(insert(FLOW), [{"id": id, "name": f"flow-{id.int}"} | always for id in FLOWS])
-        session.execute(insert(DEPLOYMENT), [body_of(*stored[n], n, began, **own[n]) for n in range(number)])
+        session.execute(insert(DEPLOYMENT), rows)
+        session.execute(insert(SCHEDULE), schedules)
     return stored
 
 
@@ -159,9 +165,10 @@ def move_time_on(database, clients_are_done):
     """Until then, again and again: some runs are gone and their deployments due, as if their time had come."""
     while not clients_are_done.wait(0.1):
         with database.transaction() as session:
-            chosen = select(DEPLOYMENT.c.id).where(DEPLOYMENT.c.top_up_due.is_not(None)).order_by(func.random()).limit(40)
+            chosen = select(DEPLOYMENT.c.id).join(SCHEDULE, SCHEDULE.c.deployment_id == DEPLOYMENT.c.id)
+            chosen = chosen.where(SCHEDULE.c.top_up_due.is_not(None)).order_by(func.random()).limit(40)
             due = session.scalars(chosen.with_for_update(key_share=True, skip_locked=True)).all()
-            session.execute(update(DEPLOYMENT).where(DEPLOYMENT.c.id.in_(due)).values(top_up_due=datetime.now(UTC)))
+            session.execute(update(SCHEDULE).where(SCHEDULE.c.deployment_id.in_(due)).values(top_up_due=datetime.now(UTC)))
             some = FLOW_RUN.c.auto_scheduled & (FLOW_RUN.c.name < "n")
             session.execute(delete(FLOW_RUN).where(FLOW_RUN.c.deployment_id.in_(due), some))
 
@@ -183,14 +190,15 @@ def disturb(database, clients, rounds):
 def nothing_is_due(database):
     """Whether every deployment has been topped up."""
     with database.transaction(read_only=True) as session:
-        due = select(func.count()).where(DEPLOYMENT.c.top_up_due <= datetime.now(UTC))
+        due = select(func.count()).where(SCHEDULE.c.top_up_due <= datetime.now(UTC))
         return session.scalar(due) == 0
 
 
 def disagreements(database, began):
     """What is wrong with the runs in the database: runs that should not be, runs that are missing, runs that say another version."""
     with database.transaction(read_only=True) as session:
-        deployments = session.execute(select(DEPLOYMENT)).all()
+        of_deployment = SCHEDULE.c.deployment_id == DEPLOYMENT.c.id
+        deployments = session.execute(select(DEPLOYMENT, SCHEDULE.c.schedule).outerjoin(SCHEDULE, of_deployment)).all()
         runs = session.execute(select(FLOW_RUN).where(FLOW_RUN.c.auto_scheduled).order_by(FLOW_RUN.c.expected_start_time)).all()
         first_states = session.scalar(select(func.count()).select_from(STATE).join(FLOW_RUN, FLOW_RUN.c.state_id == STATE.c.id))
         everything = session.scalar(select(func.count()).select_from(FLOW_RUN))

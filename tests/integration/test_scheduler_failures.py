@@ -1,22 +1,20 @@
 """A schedule that fails, though it was accepted once: it is recorded and tried ever more rarely, and delays no other."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
-from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
 
-from app.db.models import Deployment
 from app.domain import schedules
 from app.domain.planning import MAX_RETRY_WAIT, Policy
 from app.errors import InvalidSchedule
 from app.scheduler.loop import Scheduler
+from tests import stored as stored_rows
 from tests.api.asking import ok, runs_of
 from tests.api.factories import make_deployment
 from tests.parts import make_parts
 
-DEPLOYMENT = Deployment.__table__
 NOW = datetime(2022, 6, 1, 12, 30, tzinfo=UTC)
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 WEEKLY, HOURLY = {"rrule": "FREQ=WEEKLY"}, {"interval": 3600}
@@ -40,14 +38,9 @@ def stored(database):
     """`stored.spoil(id, schedule)` writes what no client could, due at once; `stored.row(id)` reads the row."""
 
     def spoil(id, schedule):
-        with database.transaction() as session:
-            session.execute(update(DEPLOYMENT).where(DEPLOYMENT.c.id == UUID(id)).values(schedule=schedule, top_up_due=NOW))
+        stored_rows.change(database, id, schedule=schedule, top_up_due=NOW)
 
-    def row(id):
-        with database.transaction(read_only=True) as session:
-            return session.execute(select(DEPLOYMENT).where(DEPLOYMENT.c.id == UUID(id))).one()
-
-    return SimpleNamespace(spoil=spoil, row=row)
+    return SimpleNamespace(spoil=spoil, row=partial(stored_rows.row, database))
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ from app.db.models import Deployment
 from app.domain.planning import Policy
 from app.errors import Unavailable
 from app.repositories import scheduled_runs
-from app.repositories.deployments import Deployments
+from app.repositories.deployment_schedules import DeploymentSchedules
 from app.repositories.scheduled_runs import ScheduledRuns
 from app.scheduler import loop
 from app.scheduler.loop import Scheduler
+from tests import stored
 from tests.api.asking import runs_of
 from tests.api.factories import make_deployment
 from tests.parts import make_parts
@@ -46,9 +47,7 @@ def due(client, database):
 
     def make(**fields):
         made.append(make_deployment(client, schedule=WEEKLY, is_schedule_active=False, **fields)["id"])
-        values = {"is_schedule_active": True, "top_up_due": NOW - timedelta(days=1, minutes=-len(made))}
-        with database.transaction() as session:
-            session.execute(update(DEPLOYMENT).where(DEPLOYMENT.c.id == UUID(made[-1])).values(values))
+        stored.change(database, made[-1], is_schedule_active=True, top_up_due=NOW - timedelta(days=1, minutes=-len(made)))
         return made[-1]
 
     return make
@@ -60,16 +59,11 @@ def too_much(monkeypatch):
     insert = ScheduledRuns.insert
 
     def limited(self, planned):
-        if any("heavy" in deployment.parameters for deployment, _ in planned):
+        if any("heavy" in template.parameters for template, _ in planned):
             raise Unavailable("a test")
         return insert(self, planned)
 
     monkeypatch.setattr(ScheduledRuns, "insert", limited)
-
-
-def row_of(database, id):
-    with database.transaction(read_only=True) as session:
-        return session.execute(select(DEPLOYMENT).where(DEPLOYMENT.c.id == UUID(id))).one()
 
 
 @BOTH_WAYS
@@ -80,7 +74,7 @@ def test_a_deployment_whose_runs_cannot_be_written_is_recorded_and_backed_off_an
     report = scheduler.run_once(all_active)
     assert (report.deployments, report.runs, report.failures, report.skipped) == (6, 5 * 14, 1, 0)
     assert [len(runs_of(client, id)) for id in (before, heavy, *after)] == [14, 0, 14, 14, 14, 14]
-    row = row_of(database, heavy)
+    row = stored.row(database, heavy)
     assert (row.schedule_failures, row.top_up_due) == (1, NOW + MINUTE)
     assert "Its runs could not be written" in row.schedule_error
 
@@ -92,7 +86,7 @@ def test_a_deployment_whose_runs_can_be_written_after_all_has_failed_no_longer(c
     with database.transaction() as session:
         session.execute(update(DEPLOYMENT).values(parameters={}))
     assert scheduler.run_once().runs == 14
-    assert (row_of(database, heavy).schedule_error, row_of(database, heavy).schedule_failures) == (None, 0)
+    assert (stored.row(database, heavy).schedule_error, stored.row(database, heavy).schedule_failures) == (None, 0)
 
 
 def test_a_database_that_fails_altogether_ends_the_pass_and_is_no_failure_of_a_schedule(database, scheduler, due, too_much, monkeypatch):
@@ -101,10 +95,10 @@ def test_a_database_that_fails_altogether_ends_the_pass_and_is_no_failure_of_a_s
     def gone(self, outcomes):
         raise Unavailable("gone")
 
-    monkeypatch.setattr(Deployments, "record_top_ups", gone)
+    monkeypatch.setattr(DeploymentSchedules, "record_top_ups", gone)
     with pytest.raises(Unavailable, match="gone"):
         scheduler.run_once()
-    assert [row_of(database, id).schedule_failures for id in (heavy, other)] == [0, 0]
+    assert [stored.row(database, id).schedule_failures for id in (heavy, other)] == [0, 0]
 
 
 def test_runs_with_large_parameters_are_written_in_more_statements_and_never_less_than_one_run_in_each(
@@ -135,7 +129,7 @@ def test_a_batch_ends_at_its_bytes_as_well_as_at_its_number_of_deployments(clien
     batches, insert = [], ScheduledRuns.insert
 
     def noted(self, planned):
-        batches.append({str(deployment.id) for deployment, _ in planned})
+        batches.append({str(template.deployment.id) for template, _ in planned})
         return insert(self, planned)
 
     monkeypatch.setattr(ScheduledRuns, "insert", noted)

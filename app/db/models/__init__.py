@@ -6,6 +6,7 @@ from app.db.models.block_schemas import BlockSchema, BlockSchemaReference
 from app.db.models.block_types import BlockType
 from app.db.models.cached_results import CachedResult
 from app.db.models.concurrency_limits import ConcurrencyLimit, ConcurrencySlot
+from app.db.models.deployment_schedules import DeploymentSchedule
 from app.db.models.deployments import Deployment
 from app.db.models.flow_runs import FlowRun, FlowRunState
 from app.db.models.flows import Flow
@@ -27,6 +28,7 @@ __all__ = [
     "ConcurrencyLimit",
     "ConcurrencySlot",
     "Deployment",
+    "DeploymentSchedule",
     "Flow",
     "FlowRun",
     "FlowRunState",

@@ -2,7 +2,7 @@
 
 import uuid
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, false, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.models.base import Base
@@ -10,7 +10,10 @@ from app.db.models.runs import STATE_TYPES, Run, RunState
 
 
 class FlowRun(Run, Base):
-    """A run of a flow. An auto-scheduled one is identified by its idempotency key, which names deployment and instant."""
+    """A run of a flow. An auto-scheduled one is identified by its idempotency key, which names deployment, schedule and occurrence.
+
+    `schedule_id` is that of the schedule that made it, which may be gone by now.
+    """
 
     __tablename__ = "flow_run"
 
@@ -24,6 +27,8 @@ class FlowRun(Run, Base):
     empirical_config: Mapped[dict] = mapped_column(server_default="{}")
     parent_task_run_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("task_run.id", ondelete="SET NULL", use_alter=True))
     auto_scheduled: Mapped[bool] = mapped_column(server_default=false())
+    schedule_id: Mapped[uuid.UUID | None]
+    schedule_slug: Mapped[str | None] = mapped_column(String(63))
     flow_runner_type: Mapped[str | None]
     flow_runner_config: Mapped[dict | None]
 

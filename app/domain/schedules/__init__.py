@@ -10,16 +10,22 @@ from app.domain.schedules.base import EARLIEST, LATEST, InvalidMember, ScheduleT
 from app.domain.schedules.cron import CronSchedule
 from app.domain.schedules.description import describe
 from app.domain.schedules.documents import MEMBERS, MIN_INTERVAL_SECONDS, parse, validate
+from app.domain.schedules.exclusions import MAX_ENTRIES as MAX_EXCLUSIONS
 from app.domain.schedules.exclusions import AllExcluded
 from app.domain.schedules.interval import IntervalSchedule
+from app.domain.schedules.jitter import MAX_SECONDS as MAX_JITTER_SECONDS
+from app.domain.schedules.jitter import Jittered
 from app.domain.schedules.preview import preview
 from app.domain.schedules.rrule import RRuleSchedule
+from app.domain.schedules.rules import is_current, rules_version
 from app.domain.schedules.shape import WRAPPERS, shape, shape_members, validate_shape
 from app.errors import InvalidSchedule
 
 __all__ = [
     "EARLIEST",
     "LATEST",
+    "MAX_EXCLUSIONS",
+    "MAX_JITTER_SECONDS",
     "MEMBERS",
     "MIN_INTERVAL_SECONDS",
     "WRAPPERS",
@@ -28,11 +34,14 @@ __all__ = [
     "IntervalSchedule",
     "InvalidMember",
     "InvalidSchedule",
+    "Jittered",
     "RRuleSchedule",
     "ScheduleTooSlow",
     "describe",
+    "is_current",
     "parse",
     "preview",
+    "rules_version",
     "shape",
     "shape_members",
     "validate",

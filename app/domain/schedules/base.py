@@ -46,6 +46,7 @@ class PlainSchedule:
 
     kind = None
     daylight = RFC_5545
+    longest_offset = timedelta(0)
 
     @property
     def plain(self):

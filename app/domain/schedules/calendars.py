@@ -32,6 +32,11 @@ def holidays_of(name, year):
     return dict(_package().country_holidays(country, subdiv=part or None, years=year, expand=False))
 
 
+def holidays_version():
+    """Return the version of the package that knows the holidays."""
+    return _package().__version__
+
+
 def check_holidays(name):
     """Raise Unreadable, with near names, for a calendar of holidays that does not exist."""
     known = _holiday_names()

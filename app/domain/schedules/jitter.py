@@ -43,6 +43,11 @@ class Jittered(Wrapper):
         """Return the part of a sentence that says how late a run may start."""
         return [f"starting up to {duration_words(timedelta(seconds=self.seconds))} later"]
 
+    @property
+    def longest_offset(self):
+        """Return how much later than its occurrence a run starts at most."""
+        return timedelta(seconds=self.seconds)
+
     def offset(self, occurrence):
         """Return how much later than its occurrence a run starts."""
         if self.key is None:

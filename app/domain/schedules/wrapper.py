@@ -59,6 +59,11 @@ class Wrapper:
         """Yield the local times in [low, high) that the plain schedule names."""
         return self.inner.wall_times(low, high)
 
+    @property
+    def longest_offset(self):
+        """Return how much later than its occurrence a run starts at most."""
+        return self.inner.longest_offset
+
     def offset(self, occurrence):
         """Return how much later than its occurrence a run starts."""
         return self.inner.offset(occurrence)
