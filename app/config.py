@@ -159,6 +159,12 @@ class Settings:
     bind: str = _setting("127.0.0.1:8000", _addresses, "The address gunicorn listens on.")
     workers: int = _setting(2, _whole(1, 256), "gunicorn worker processes.")
     threads: int = _setting(4, _whole(1, 256), "Threads in each gunicorn worker.")
+    request_timeout: float = _setting(
+        30.0,
+        _seconds(1, 86_400),
+        "Seconds within which the head of a request has to arrive, and again its body; after it the answer is 408. "
+        "A client has as long to read each answer.",
+    )
     graceful_timeout: float = _setting(30.0, _seconds(1), "Seconds that requests in flight are given to finish when a worker stops.")
 
     @property

@@ -21,7 +21,7 @@ CHECK_EVERY = 0.2
 # What a child is given on top of gunicorn's own graceful timeout, before it is killed
 MARGIN = 5.0
 
-GUNICORN = (sys.executable, "-m", "gunicorn", "--config", "python:app.gunicorn_config", "wsgi:app")
+GUNICORN = (sys.executable, "-m", "gunicorn", "--config", "python:app.serving.config", "wsgi:app")
 SCHEDULER = (sys.executable, "-m", "flask", "--app", "wsgi", "scheduler", "run")
 
 

@@ -50,7 +50,7 @@ def test_an_installed_wheel_migrates_schedules_and_serves_without_the_checkout(i
     assert run(["-c", where, str(installed)], installed, tmp_path).wait(PATIENCE) == 0
     assert run(["-m", "flask", "--app", "wsgi", "db", "upgrade"], installed, tmp_path).wait(PATIENCE) == 0
     assert run(["-m", "flask", "--app", "wsgi", "scheduler", "run", "--once"], installed, tmp_path).wait(PATIENCE) == 0
-    command = ["-m", "gunicorn", "--config", "python:app.gunicorn_config", "wsgi:app"]
+    command = ["-m", "gunicorn", "--config", "python:app.serving.config", "wsgi:app"]
     server = run(command, installed, tmp_path, bind=url.removeprefix("http://"), workers=1)
     try:
         wait_until(lambda: server.poll() is not None or answers(f"{url}/api/ready"), "the server is ready")

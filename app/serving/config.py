@@ -1,7 +1,7 @@
 """How gunicorn serves Mintaka. MINTAKA_* variables set it; gunicorn's own command line wins over them.
 
 `gunicorn wsgi:app` finds these values through gunicorn.conf.py in a checkout; an installed wheel names this module instead:
-`gunicorn --config python:app.gunicorn_config wsgi:app`.
+`gunicorn --config python:app.serving.config wsgi:app`.
 """
 
 import gc
@@ -20,7 +20,7 @@ except InvalidSetting as error:
     raise SystemExit(f"mintaka: {error}") from None
 
 bind = [address.strip() for address in settings.bind.split(",")]
-worker_class = "app.gunicorn_worker.Worker"
+worker_class = "app.serving.worker.Worker"
 workers = settings.workers
 threads = settings.threads
 graceful_timeout = math.ceil(settings.graceful_timeout)
