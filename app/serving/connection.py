@@ -16,6 +16,9 @@ from gunicorn.http.unreader import Unreader
 PIECE = 64 * 1024
 LARGE_PIECE = 1024 * 1024
 
+# Bytes of a body that takes much to read
+LARGE = 1024 * 1024
+
 # Bytes of a head
 MAX_HEAD = 64 * 1024
 
@@ -143,6 +146,7 @@ class Connection:
         self.dropped = 0
         self.reserved = 0
         # belong to the worker
+        self.large = False
         self.state = self.timeout = self.callback = None
 
     def receive(self):
@@ -190,6 +194,10 @@ class Connection:
     def has_body(self):
         """Whether the body of the request has arrived, or as much of it as there will be."""
         return self.body.complete or self.ended or self.dropped > MAX_DROPPED
+
+    def is_large(self):
+        """Whether a request has arrived whose body takes much to read."""
+        return self.body is not None and len(self.received.data) > LARGE
 
     def take_request(self):
         """Return the request that has arrived, and make room for the next one."""

@@ -16,7 +16,8 @@ import select
 import selectors
 import socket
 import time
-from contextlib import suppress
+from collections import deque
+from contextlib import nullcontext, suppress
 from functools import partial
 
 import orjson
@@ -27,6 +28,7 @@ from app.api.problems import PROBLEM, as_document
 from app.domain.ids import new_id
 from app.serving.config import settings
 from app.serving.connection import PIECE, Connection, State, Waiting
+from app.serving.memory import LargeRequests
 
 # Seconds that other processes are given to take a connection
 GRACE = 0.001
@@ -77,6 +79,10 @@ class Worker(ThreadWorker):
         self.keepalived_conns = self.waiting[State.IDLE]
         self.held_back = {}
         self.room = MAX_RECEIVED_BODIES * settings.max_body_bytes
+        # at most half of the threads handle large requests; the others of these wait in a queue of their own
+        self.free_for_large = max(1, self.cfg.threads // 2)
+        self.large_queue = deque()
+        self.large_requests = LargeRequests()
 
     @classmethod
     def check_config(cls, cfg, log):
@@ -140,8 +146,23 @@ class Worker(ThreadWorker):
         self.stop_waiting(conn)
         self.enqueue_req(conn)
 
+    def enqueue_req(self, conn):
+        """Give `conn` to a thread, or let it wait until fewer have large requests."""
+        if conn.is_large():
+            if not self.free_for_large:
+                self.large_queue.append(conn)
+                return
+            self.free_for_large -= 1
+            conn.large = True
+        super().enqueue_req(conn)
+
     def finish_request(self, conn, future):
         """Go on with `conn` as its thread found it."""
+        if conn.large:
+            conn.large = False
+            self.free_for_large += 1
+            if self.large_queue:
+                self.enqueue_req(self.large_queue.popleft())
         outcome = BROKEN if future.cancelled() or future.exception() else future.result()
         if outcome is State.BODY:
             self.wait_for_body(conn)
@@ -259,7 +280,9 @@ class Worker(ThreadWorker):
             if not conn.has_body():
                 return State.BODY
             whole = conn.body.complete and not conn.body.too_large
-            if self._keepalive_after(conn, self.handle_request(conn.take_request(), conn)):
+            with self.large_requests.one() if conn.large else nullcontext():
+                keep = self.handle_request(conn.take_request(), conn)
+            if self._keepalive_after(conn, keep):
                 return KEPT
             return CLOSED if whole and not conn.has_more() else BROKEN
         except StopIteration:
