@@ -1,11 +1,11 @@
-"""Where Mintaka answers otherwise than the reference, on purpose. Every entry stands in the README's table; nothing else may differ."""
+"""Where Mintaka answers otherwise than the reference, on purpose. docs/differences.rst has each entry; nothing else may differ."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`row` is the subject of its row in the README, as written there. `statuses` are (ours, theirs) where these differ, `ignored` the only
+    """`row` is the subject of its row in docs/differences.rst, as written there. `statuses` are (ours, theirs) where these differ, `ignored` the only
     members of the answer that do; with neither, the answers differ as a whole."""
 
     row: str
@@ -40,5 +40,5 @@ DIFFERENCES = {
     "a wildcard": Difference("``like_``"),
 }
 
-# members of answers that are sentences for people, with the row of the README that says so
+# members of answers that are sentences for people, with the row of docs/differences.rst that says so
 WORDS = {"reason": "Reasons of ``set_state``"}

@@ -1,0 +1,54 @@
+"""The unit of work: one session, one clock, and the repositories and services made from them, each once and when it is first asked for."""
+
+from functools import cached_property
+
+from app.repositories.block_documents import BlockDocuments
+from app.repositories.block_schemas import BlockSchemas
+from app.repositories.block_types import BlockTypes
+from app.repositories.concurrency_limits import ConcurrencyLimits
+from app.repositories.deployments import Deployments
+from app.repositories.flow_runs import FlowRuns
+from app.repositories.flows import Flows
+from app.repositories.graph import TaskRunGraph
+from app.repositories.leases import Leases
+from app.repositories.logs import Logs
+from app.repositories.saved_searches import SavedSearches
+from app.repositories.task_runs import TaskRuns
+from app.repositories.work_queues import WorkQueues
+from app.services.deployments import DeploymentService
+from app.services.orchestration import Orchestration
+from app.services.runs import RunService
+from app.services.work_queues import WorkQueueService
+
+
+class UnitOfWork:
+    """What one transaction works with. It lasts as long as its session; nothing in it commits.
+
+    `parts` are those that `create_app` put together: `clock`, `policy`, `vault` and `settings` are used here.
+    """
+
+    def __init__(self, session, parts):
+        self.session, self.parts = session, parts
+        self.clock = parts.clock
+
+    def _repository(self, kind):
+        return kind(self.session, self.clock)
+
+    flows = cached_property(lambda self: self._repository(Flows))
+    deployments = cached_property(lambda self: self._repository(Deployments))
+    flow_runs = cached_property(lambda self: self._repository(FlowRuns))
+    task_runs = cached_property(lambda self: self._repository(TaskRuns))
+    task_run_graph = cached_property(lambda self: self._repository(TaskRunGraph))
+    leases = cached_property(lambda self: self._repository(Leases))
+    logs = cached_property(lambda self: self._repository(Logs))
+    saved_searches = cached_property(lambda self: self._repository(SavedSearches))
+    work_queues = cached_property(lambda self: self._repository(WorkQueues))
+    concurrency_limits = cached_property(lambda self: self._repository(ConcurrencyLimits))
+    block_types = cached_property(lambda self: self._repository(BlockTypes))
+    block_schemas = cached_property(lambda self: self._repository(BlockSchemas))
+    block_documents = cached_property(lambda self: BlockDocuments(self.session, self.clock, self.parts.vault))
+
+    deployment_service = cached_property(lambda self: DeploymentService(self.session, self.clock, self.parts.policy))
+    run_service = cached_property(lambda self: RunService(self.session, self.clock))
+    orchestration = cached_property(lambda self: Orchestration(self.session, self.clock))
+    work_queue_service = cached_property(lambda self: WorkQueueService(self.session, self.clock))
