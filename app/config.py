@@ -20,6 +20,7 @@ LONGEST_TIMEOUT = 2_147_483
 # What gunicorn binds to, and what a browser sends as Origin
 PORT = r"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 ADDRESS = rf"unix:.+|fd://[0-9]+|(?:\[[0-9A-Fa-f:.]+\]|[^:/\[\]\s]*):{PORT}"
+HOST = r"\*|[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
 ORIGIN = r"[a-z][a-z0-9+.-]*://[^/?#@\sA-Z]+"
 
 
@@ -75,6 +76,10 @@ def _each(pattern, example):
 
 def _addresses(text):
     return ",".join(_each(ADDRESS, "an address such as 127.0.0.1:8000, [::]:8000 or unix:/run/mintaka.sock")(text))
+
+
+def _hosts(text):
+    return tuple(word.lower() for word in _each(HOST, "a name or an address, without a port, such as mintaka.example, or * for any")(text))
 
 
 def _switch(text):
@@ -145,6 +150,17 @@ class Settings:
         (),
         _each(ORIGIN, "an origin such as https://ui.example, in lower case and without a path"),
         "Origins besides the server's own whose pages may call the API (CORS), comma-separated.",
+    )
+    allowed_hosts: tuple = _setting(
+        (),
+        _hosts,
+        "Names that clients may reach the server by, besides localhost and its own addresses, comma-separated; another is answered 421. "
+        "`*` allows all.",
+    )
+    trusted_proxies: int = _setting(
+        0,
+        _whole(0, 100),
+        "Proxies in front of the server, one behind the other, whose X-Forwarded-For, -Proto, -Host, -Port and -Prefix are believed.",
     )
     encryption_keys: tuple = _setting(
         (),

@@ -32,7 +32,7 @@ def answer_on(connection):
 
 def head(path, *lines):
     """The head of a POST of JSON."""
-    return "\r\n".join((f"POST /api{path} HTTP/1.1", "Host: x", "Content-Type: application/json", *lines, "", ""))
+    return "\r\n".join((f"POST /api{path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", *lines, "", ""))
 
 
 def is_problem(answer, status):

@@ -47,6 +47,9 @@ def test_every_setting_is_read_from_its_variable():
         "encryption_keys": f"{KEY}, {OTHER_KEY}",
         "bind": "0.0.0.0:9000",
         "max_body_bytes": "2048",
+        "allowed_hosts": "Mintaka.example, 2001:db8::7",
+        "trusted_proxies": "2",
+        "request_timeout": "1.5",
     }
     read_back = {
         "scheduler_max_scheduled_time": timedelta(hours=1),
@@ -56,6 +59,9 @@ def test_every_setting_is_read_from_its_variable():
         "admin_database_routes": True,
         "encryption_keys": (KEY, OTHER_KEY),
         "max_body_bytes": 2048,
+        "allowed_hosts": ("mintaka.example", "2001:db8::7"),
+        "trusted_proxies": 2,
+        "request_timeout": 1.5,
     }
     for field in fields(Settings):
         text = texts.get(field.name, "77")
