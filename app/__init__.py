@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from flask import Flask
-
 from app.config import InvalidSetting, Settings, unknown_variables
 from app.domain.clock import utcnow
 
@@ -31,6 +29,9 @@ def create_app(settings=None, clock=utcnow):
 
     No connection is made here, so that a server may fork afterwards.
     """
+    # the worker is in this package too, and does without the server's dependencies
+    from flask import Flask
+
     from app import api, cli
     from app.api import logging
     from app.db.dialects import key_file

@@ -14,6 +14,9 @@ class InvalidSetting(ValueError):
     """A MINTAKA_* variable holds a value that cannot be used."""
 
 
+# What workers and those who start them go by, and what a worker tells its commands (`app.worker`)
+WORKER_VARIABLES = {"MINTAKA_API_KEY", "MINTAKA_API_URL", "MINTAKA_PARAMETERS", "MINTAKA_RUN_ID", "MINTAKA_RUN_NAME"}
+
 # Seconds: PostgreSQL counts a timeout in milliseconds, in 31 bits
 LONGEST_TIMEOUT = 2_147_483
 
@@ -234,7 +237,7 @@ def variable_name(setting):
 def unknown_variables(environ=None):
     """MINTAKA_* names that are no setting: worth a warning, not a refusal, since a cluster may inject names of its own."""
     environ = os.environ if environ is None else environ
-    known = {variable_name(setting) for setting in fields(Settings)}
+    known = {variable_name(setting) for setting in fields(Settings)} | WORKER_VARIABLES
     # MINTAKA_TEST_* belongs to the test suite
     return sorted(name for name in environ if name.startswith("MINTAKA_") and not name.startswith("MINTAKA_TEST_") and name not in known)
 

@@ -10,10 +10,12 @@ import json
 import os
 import threading
 import uuid
+from datetime import UTC, datetime
 
 import orjson
 import psycopg2
 from flask import Flask, Response, request
+from psycopg2.extras import execute_values
 
 app = Flask(__name__)
 local = threading.local()
@@ -188,3 +190,217 @@ def create_flow_run(id):
             "insert into limit_state (id, run_id, type, name) values (%s, %s, %s, %s)", (str(uuid.uuid4()), run, "PENDING", "Pending")
         )
     return answer({"id": run, "flow_id": flow_id, "deployment_id": id, "parameters": parameters, "tags": tags}, 201)
+
+
+# Runs as workers meet them: listed, counted, claimed, set from state to state, and their logs. They are kept apart from `limit_run`, so
+# that the indexes they need cost nothing where a run is created.
+
+TABLES += """
+create table if not exists limit_queue (id uuid primary key, created timestamptz not null default now(), name text unique, filter jsonb);
+create table if not exists limit_flow_run (id uuid primary key, created timestamptz not null default now(),
+  updated timestamptz not null default now(), name text, flow_id uuid, deployment_id uuid, flow_version text, parameters jsonb default '{}',
+  idempotency_key text, context jsonb default '{}', empirical_policy jsonb default '{}', empirical_config jsonb default '{}',
+  parent_task_run_id uuid, auto_scheduled bool default false, flow_runner_type text, flow_runner_config jsonb, tags jsonb default '[]',
+  state_id uuid, state_type text, state_name text, run_count int default 0, total_run_time float8 default 0,
+  expected_start_time timestamptz, next_scheduled_start_time timestamptz, start_time timestamptz, end_time timestamptz);
+create index if not exists limit_flow_run_deployment on limit_flow_run (deployment_id, expected_start_time, id);
+create index if not exists limit_flow_run_due on limit_flow_run (next_scheduled_start_time, id) where state_type = 'SCHEDULED';
+create table if not exists limit_flow_run_state (id uuid primary key, created timestamptz not null default now(), flow_run_id uuid,
+  type text, name text, timestamp timestamptz not null default now(), message text, state_details jsonb, data jsonb);
+create table if not exists limit_lease (id uuid primary key, flow_run_id uuid unique, worker text, expires_at timestamptz);
+create table if not exists limit_log (id uuid primary key, created timestamptz not null default now(), name text, level int,
+  flow_run_id uuid, task_run_id uuid, message text, timestamp timestamptz);
+create index if not exists limit_log_run on limit_log (flow_run_id, timestamp);
+"""
+RUN_IDS = ("id", "flow_id", "deployment_id", "parent_task_run_id", "state_id")
+RUN_FIELDS = (
+    *RUN_IDS,
+    *("created", "updated", "name", "flow_version", "parameters", "idempotency_key", "context", "empirical_policy", "empirical_config"),
+    *("auto_scheduled", "flow_runner_type", "flow_runner_config", "tags", "state_type", "state_name", "run_count", "total_run_time"),
+    *("expected_start_time", "next_scheduled_start_time", "start_time", "end_time"),
+)
+RUN_COLUMNS = ", ".join(f"r.{name}::text" if name in RUN_IDS else f"r.{name}" for name in RUN_FIELDS)
+STATE_COLUMNS = "s.id::text, s.type, s.name, s.timestamp, s.message, s.state_details, s.data"
+NO_DETAILS = dict.fromkeys(("flow_run_id", "task_run_id", "child_flow_run_id", "scheduled_time", "cache_key", "cache_expiration"))
+CLAIM = f"""
+with due as (
+  select id from limit_flow_run where state_type = 'SCHEDULED' and deployment_id is not null and tags @> %s
+    and next_scheduled_start_time <= now() order by next_scheduled_start_time, id limit %s for update skip locked),
+claimed as materialized (select id, gen_random_uuid() as state_id, gen_random_uuid() as lease_id from due),
+leased as (
+  insert into limit_lease (id, flow_run_id, worker, expires_at) select lease_id, id, %s, now() + %s * interval '1 second' from claimed),
+entered as (
+  insert into limit_flow_run_state (id, flow_run_id, type, name, state_details)
+  select state_id, id, 'PENDING', 'Pending', %s || jsonb_build_object('flow_run_id', id) from claimed returning *),
+r as (
+  update limit_flow_run r set updated = now(), state_id = claimed.state_id, state_type = 'PENDING', state_name = 'Pending',
+    next_scheduled_start_time = null from claimed where r.id = claimed.id returning r.*, claimed.lease_id)
+select r.lease_id::text, now() + %s * interval '1 second', {RUN_COLUMNS}, {STATE_COLUMNS}
+from r join entered s on s.id = r.state_id order by r.expected_start_time, r.id
+"""
+
+
+def state_shape(s):
+    return {"id": s[0], "type": s[1], "name": s[2], "timestamp": s[3], "message": s[4], "state_details": s[5], "data": s[6]}
+
+
+def run_shape(r, now):
+    run = dict(zip(RUN_FIELDS, r, strict=False))
+    state = run["state"] = state_shape(r[len(RUN_FIELDS) :])
+    run["flow_runner"] = {"type": run.pop("flow_runner_type"), "config": run.pop("flow_runner_config")}
+    running = (now - state["timestamp"]).total_seconds() if run["state_type"] == "RUNNING" else 0.0
+    run["estimated_run_time"] = run["total_run_time"] + running
+    run["estimated_start_time_delta"] = max(((run["start_time"] or now) - run["expected_start_time"]).total_seconds(), 0.0)
+    return run
+
+
+@app.post("/api/deployments/<id>/set_schedule_active")
+def set_schedule_active(id):
+    with cursor() as c, c.cursor() as k:
+        k.execute("update limit_deployment set is_schedule_active = true where id = %s", (id,))
+    return answer(None)
+
+
+@app.post("/api/deployments/<id>/schedule")
+def schedule(id):
+    """Make runs for the others to be listed and claimed. The bare program has no schedules: they are evenly spread over the window."""
+    b = request.get_json()
+    start = b.get("start_time") or datetime.now(UTC).isoformat()
+    step = "1 minute" if "start_time" in b else "5 minutes"
+    with cursor() as c, c.cursor() as k:
+        k.execute(
+            """with r as (insert into limit_flow_run (id, name, flow_id, deployment_id, parameters, idempotency_key, auto_scheduled, tags,
+                state_id, state_type, state_name, expected_start_time, next_scheduled_start_time)
+            select gen_random_uuid(), 'a-run', d.flow_id, d.id, d.parameters, 'scheduled ' || d.id || ' ' || t, true,
+                '["auto-scheduled"]' || d.tags, gen_random_uuid(), 'SCHEDULED', 'Scheduled', t, t
+            from limit_deployment d, generate_series(%s::timestamptz, %s::timestamptz + (%s - 1) * %s::interval, %s::interval) t
+            where d.id = %s returning *)
+            insert into limit_flow_run_state (id, flow_run_id, type, name, state_details)
+            select state_id, id, 'SCHEDULED', 'Scheduled',
+                %s || jsonb_build_object('flow_run_id', id, 'scheduled_time', expected_start_time) from r""",
+            (start, start, b["max_runs"], step, step, id, json.dumps(NO_DETAILS)),
+        )
+    return answer(None)
+
+
+@app.post("/api/flow_runs/")
+def create_run():
+    b = request.get_json()
+    with cursor() as c, c.cursor() as k:
+        k.execute(
+            "insert into limit_flow_run (id, name, flow_id, expected_start_time) values (%s, %s, %s, now()) returning id::text",
+            (str(uuid.uuid4()), b["name"], b["flow_id"]),
+        )
+        run = k.fetchone()[0]
+    return answer({"id": run, "flow_id": b["flow_id"], "name": b["name"]}, 201)
+
+
+def where_runs(body):
+    clauses, values = ["true"], []
+    criteria = body.get("flow_runs", {})
+    if "deployments" in body:
+        clauses.append("r.deployment_id = any(%s::uuid[])")
+        values.append(body["deployments"]["id"]["any_"])
+    if "state" in criteria:
+        clauses.append("r.state_type = any(%s)")
+        values.append(criteria["state"]["type"]["any_"])
+    if "next_scheduled_start_time" in criteria:
+        clauses.append("r.next_scheduled_start_time <= %s")
+        values.append(criteria["next_scheduled_start_time"]["before_"])
+    return " and ".join(clauses), values
+
+
+@app.post("/api/flow_runs/filter")
+def filter_runs():
+    body = request.get_json()
+    clause, values = where_runs(body)
+    with cursor() as c, c.cursor() as k:
+        k.execute(
+            f"""select {RUN_COLUMNS}, {STATE_COLUMNS} from limit_flow_run r left join limit_flow_run_state s on s.id = r.state_id
+            where {clause} order by r.expected_start_time, r.id limit %s offset %s""",
+            (*values, body.get("limit", 200), body.get("offset", 0)),
+        )
+        now = datetime.now(UTC)
+        return answer([run_shape(r, now) for r in k.fetchall()])
+
+
+@app.post("/api/flow_runs/count")
+def count_runs():
+    clause, values = where_runs(request.get_json())
+    with cursor() as c, c.cursor() as k:
+        k.execute(f"select count(*) from limit_flow_run r where {clause}", values)
+        return answer(k.fetchone()[0])
+
+
+@app.post("/api/flow_runs/<id>/set_state")
+def set_state(id):
+    kind = request.get_json()["state"]["type"]
+    with cursor() as c, c.cursor() as k:
+        k.execute("select state_type, updated from limit_flow_run where id = %s for update", (id,))
+        previous, since = k.fetchone()
+        k.execute(
+            """insert into limit_flow_run_state as s (id, flow_run_id, type, name, state_details) values (%s, %s, %s, %s, %s)
+            returning """
+            + STATE_COLUMNS,
+            (str(uuid.uuid4()), id, kind, kind.capitalize(), json.dumps(NO_DETAILS | {"flow_run_id": id})),
+        )
+        state = k.fetchone()
+        elapsed = (state[3] - since).total_seconds() if previous == "RUNNING" else 0.0
+        k.execute(
+            """update limit_flow_run set updated = %s, state_id = %s, state_type = %s, state_name = %s, run_count = run_count + %s,
+                total_run_time = total_run_time + %s, start_time = coalesce(start_time, %s), next_scheduled_start_time = null
+            where id = %s""",
+            (state[3], state[0], kind, state[2], int(kind == "RUNNING"), elapsed, state[3], id),
+        )
+    return answer({"state": state_shape(state), "status": "ACCEPT", "details": {"type": "accept_details"}}, 201)
+
+
+@app.post("/api/work_queues/")
+def create_queue():
+    b = request.get_json()
+    with cursor() as c, c.cursor() as k:
+        k.execute(
+            "insert into limit_queue (id, name, filter) values (%s, %s, %s) returning id::text",
+            (str(uuid.uuid4()), b["name"], json.dumps(b["filter"])),
+        )
+        queue = k.fetchone()[0]
+    return answer({"id": queue, "name": b["name"], "filter": b["filter"]}, 201)
+
+
+@app.post("/api/work_queues/<id>/claim_runs")
+def claim_runs(id):
+    b = request.get_json()
+    seconds = b["lease_seconds"]
+    with cursor() as c, c.cursor() as k:
+        k.execute("select filter from limit_queue where id = %s", (id,))
+        tags = json.dumps(k.fetchone()[0]["tags"])
+        k.execute(CLAIM, (tags, b["limit"], b.get("worker"), seconds, json.dumps(NO_DETAILS), seconds))
+        rows = k.fetchall()
+    now = datetime.now(UTC)
+    return answer([{"lease_id": r[0], "lease_expires_at": r[1], "flow_run": run_shape(r[2:], now)} for r in rows])
+
+
+@app.post("/api/flow_runs/<id>/heartbeat")
+def heartbeat(id):
+    b = request.get_json()
+    with cursor() as c, c.cursor() as k:
+        k.execute(
+            """update limit_lease set expires_at = now() + %s * interval '1 second'
+            where id = %s and flow_run_id = %s and expires_at > now() returning id::text, expires_at""",
+            (b["lease_seconds"], b["lease_id"], id),
+        )
+        row = k.fetchone()
+    return answer({"lease_id": row[0], "lease_expires_at": row[1]})
+
+
+@app.post("/api/logs/")
+def create_logs():
+    rows = [
+        (str(uuid.uuid4()), log["name"], log["level"], log["flow_run_id"], log.get("task_run_id"), log["message"], log["timestamp"])
+        for log in request.get_json()
+    ]
+    with cursor() as c, c.cursor() as k:
+        execute_values(
+            k, "insert into limit_log (id, name, level, flow_run_id, task_run_id, message, timestamp) values %s", rows, page_size=len(rows)
+        )
+    return answer(None, 201)

@@ -10,6 +10,7 @@ def init_app(app):
     from app.cli.runs import runs
     from app.cli.scheduler import scheduler
     from app.cli.serve import serve
+    from app.cli.worker import worker
 
-    for command in (blocks, db, preview.deployments, flows, runs, scheduler, serve):
+    for command in (blocks, db, preview.deployments, flows, runs, scheduler, serve, worker):
         app.cli.add_command(command)

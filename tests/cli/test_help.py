@@ -17,6 +17,7 @@ NOUNS = {
     "flows": {"ls"},
     "runs": {"ls"},
     "scheduler": {"run"},
+    "worker": {"start"},
 }
 
 

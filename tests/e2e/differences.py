@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Difference:
-    """`row` is the subject of its row in docs/differences.rst, as written there. `statuses` are (ours, theirs) where these differ, `ignored` the only
-    members of the answer that do; with neither, the answers differ as a whole."""
+    """`row` is the subject of its row in docs/differences.rst, as written there.
+
+    `statuses` are (ours, theirs) where these differ, `ignored` the only members of the answer that do; with neither, the answers differ
+    as a whole.
+    """
 
     row: str
     statuses: tuple = ()

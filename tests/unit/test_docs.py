@@ -11,7 +11,7 @@ import click
 import pytest
 
 from app import create_app
-from app.config import Settings, settings_table
+from app.config import WORKER_VARIABLES, Settings, settings_table
 from app.domain import schedules
 from app.domain.filters import CRITERIA
 from app.domain.schedules.daylight import explain
@@ -152,6 +152,6 @@ def test_every_page_is_reached_from_the_index():
 
 
 def test_a_setting_that_is_named_exists():
-    known = {name for name, _, _ in settings_table()} | {"MINTAKA_TEST_POSTGRES_URL", "MINTAKA_TEST_REFERENCE_PYTHON"}
+    known = {name for name, _, _ in settings_table()} | WORKER_VARIABLES | {"MINTAKA_TEST_POSTGRES_URL", "MINTAKA_TEST_REFERENCE_PYTHON"}
     texts = [path.read_text(encoding="utf-8") for path in (*DOCS.glob("*.rst"), ROOT / "README.rst", ROOT / "CHANGELOG.rst")]
     assert {name for text in texts for name in re.findall(r"MINTAKA_[A-Z_]+[A-Z]", text)} <= known
