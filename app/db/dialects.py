@@ -35,6 +35,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.types import TypeDecorator
 
+from app.db import watchdog
 from app.domain.instants import UTC
 
 DRIVERS = {"postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2", "sqlite": "sqlite+pysqlite"}
@@ -120,7 +121,9 @@ def engines(url, settings):
     prepare(engine, settings.database_lock_timeout)
     if is_sqlite(engine):
         return engine, engine.execution_options(read_only=True)
-    return engine, create_engine(url, **arguments, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+    reading = create_engine(url, **arguments, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+    watchdog.attach((engine, reading), url, settings.database_statement_timeout)
+    return engine, reading
 
 
 def is_sqlite(bind):
@@ -197,6 +200,7 @@ def migration_lock(connection, number):
     """`advisory_lock`, waited for as long as it takes, for statements that may take long themselves."""
     if is_sqlite(connection):
         return
+    watchdog.exempt(connection)
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     connection.execute(text("SET LOCAL lock_timeout = 0"))
     advisory_lock(connection, number)
