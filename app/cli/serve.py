@@ -10,7 +10,8 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from app.cli.group import Alone
+from app.addresses import tcp_addresses, unusable
+from app.cli.group import Alone, Failed
 from app.cli.signals import stop_signals
 from app.db import migrate
 
@@ -81,6 +82,8 @@ def serve(exit_with_parent):
     """
     parent = os.getppid()
     mintaka = current_app.extensions["mintaka"]
+    if reason := unusable(tcp_addresses(mintaka.settings.bind)):
+        raise Failed(reason)
     migrate.upgrade(mintaka.database)
     # the children have connections of their own
     mintaka.database.dispose()

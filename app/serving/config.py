@@ -9,7 +9,10 @@ import math
 import os
 import time
 
+from gunicorn import systemd
+
 from app import database_url
+from app.addresses import unusable
 from app.config import InvalidSetting, Settings
 
 try:
@@ -60,6 +63,13 @@ control_socket_disable = True
 
 # Only a proxy on this machine is believed about the scheme that the client used.
 # One elsewhere is named by FORWARDED_ALLOW_IPS or --forwarded-allow-ips, which are gunicorn's own.
+
+
+def on_starting(server):
+    """Say in one line which address is taken; gunicorn tries five times, and names no setting."""
+    inherited = server.LISTENERS or server.master_pid or server.cfg.reuse_port or systemd.listen_fds(unset_environment=False)
+    if not inherited and (reason := unusable(address for address in server.cfg.address if isinstance(address, tuple))):
+        raise SystemExit(f"mintaka: {reason}")
 
 
 def when_ready(server):
