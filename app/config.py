@@ -182,7 +182,7 @@ class Settings:
         30.0,
         _seconds(1, 86_400),
         "Seconds within which the head of a request has to arrive, and again its body; after it the answer is 408. "
-        "A client has as long to read each answer.",
+        "One that reads nothing of its answer for as long is let go.",
     )
     graceful_timeout: float = _setting(30.0, _seconds(1), "Seconds that requests in flight are given to finish when a worker stops.")
 

@@ -9,7 +9,7 @@ import re
 import socket
 from functools import lru_cache
 
-from flask import abort, request
+from flask import abort
 
 HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]]+))(?::[0-9]*)?")
 
@@ -51,13 +51,13 @@ def _is_allowed(host, allowed):
     return is_allowed(host, allowed, is_own)
 
 
-def check_host(allowed):
-    """Refuse the request with 421 where a browser may have been led here by somebody else's name."""
-    # as they were before a proxy's word was taken
-    came = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
+def check_host(environ, allowed):
+    """Refuse the request of a WSGI environment with 421 where a browser may have been led here by somebody else's name."""
+    # as it came, before a proxy's word was taken
+    came = environ.get("werkzeug.proxy_fix.orig") or environ
     # no browser speaks to a unix socket; what does so is a proxy, which has its own names
     if not came["REMOTE_ADDR"]:
         return
-    for host in {came.get("HTTP_HOST"), request.environ.get("HTTP_HOST")}:
-        if host and not _is_allowed(host, allowed):
-            abort(421, "This host is not one of the server's; MINTAKA_ALLOWED_HOSTS lists those that are, besides its addresses.")
+    host = environ.get("HTTP_HOST")
+    if (host and not _is_allowed(host, allowed)) or (came is not environ and not _is_allowed(came["HTTP_HOST"] or "localhost", allowed)):
+        abort(421, "This host is not the server's; MINTAKA_ALLOWED_HOSTS lists those that are, besides its addresses.")

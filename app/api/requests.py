@@ -119,7 +119,7 @@ def check():
     g.request_id = given if REQUEST_ID.fullmatch(given) else str(new_id())
     settings = current_app.extensions["mintaka"].settings
     bounds.enforce(settings.bounds)
-    check_host(settings.allowed_hosts)
+    check_host(request.environ, settings.allowed_hosts)
     if request.routing_exception is not None:
         return
     if (request.content_length or 0) > settings.max_body_bytes:

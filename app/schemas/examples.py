@@ -103,7 +103,7 @@ PROBLEMS = {
     421: _problem(
         421,
         "Misdirected Request",
-        "This host is not one of the server's; MINTAKA_ALLOWED_HOSTS lists those that are, besides its addresses.",
+        "This host is not the server's; MINTAKA_ALLOWED_HOSTS lists those that are, besides its addresses.",
     ),
     422: _problem(
         422,

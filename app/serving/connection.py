@@ -3,8 +3,9 @@
 gunicorn's own parser decides what a request is. It is given one when the whole of it has arrived, so that it never waits for a client.
 """
 
-import os
 import re
+import socket
+import struct
 from enum import Enum
 
 from gunicorn.http.body import LengthReader
@@ -131,13 +132,13 @@ class ChunkedBody:
 
 
 class Connection:
-    """A client's connection. The socket is never waited for when it is read; `send_timeout` is how long a client may take to read."""
+    """A client's connection. The socket is never waited for when it is read; `send_timeout` is how long a client may read nothing."""
 
     def __init__(self, cfg, sock, client, server, send_timeout):
         self.sock, self.client, self.server = sock, client, server
-        # which puts the file descriptor itself into non-blocking mode: os.read does not wait, and sendall does up to this long
-        sock.settimeout(send_timeout)
-        self.fd = sock.fileno()
+        sock.setblocking(True)
+        # the kernel's own timeout: Python's asks before each piece that is sent whether there is room
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(send_timeout), 0))
         self.received = Received()
         self.parser = RequestParser(cfg, (), client)
         self.parser.unreader = self.received
@@ -149,15 +150,21 @@ class Connection:
         self.large = False
         self.state = self.timeout = self.callback = None
 
+    def read(self, most):
+        """Return up to `most` bytes of what has arrived: none at the end, and None where nothing has arrived."""
+        try:
+            return self.sock.recv(most, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
     def receive(self):
         """Read what has arrived."""
         most = PIECE if self.body is None else min(max(PIECE, self.body.missing), LARGE_PIECE)
-        try:
-            data = os.read(self.fd, most)
-        except BlockingIOError:
+        data = self.read(most)
+        if data is None:
             return
-        except OSError:
-            data = b""
         if not data:
             self.ended = True
         elif self.body is None:

@@ -11,7 +11,6 @@ gunicorn promises nothing about these to who subclasses its worker; setup.cfg bo
 """
 
 import errno
-import os
 import select
 import selectors
 import socket
@@ -208,8 +207,6 @@ class Worker(ThreadWorker):
     def close(self, conn):
         """Close `conn`, once the client has read what was sent: who is still sending when a connection is closed sees no answer."""
         with suppress(OSError):
-            # gunicorn's own answers to errors leave it blocking
-            conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)
             self.wait(conn, State.CLOSING)
             conn.dropped = 0
@@ -219,12 +216,9 @@ class Worker(ThreadWorker):
 
     def read_to_the_end(self, conn):
         """Read what has arrived at `conn`, which is closing, and close it where that is the end."""
-        try:
-            data = os.read(conn.fd, PIECE)
-        except BlockingIOError:
+        data = conn.read(PIECE)
+        if data is None:
             return
-        except OSError:
-            data = b""
         conn.dropped += len(data)
         if not data or conn.dropped > MAX_CLOSING:
             self.stop_waiting(conn)
@@ -262,7 +256,7 @@ class Worker(ThreadWorker):
         """Answer 408, if the client reads at all, and close."""
         self.give_back(conn)
         with suppress(OSError):
-            os.write(conn.fd, self.refusal(408, TOO_SLOW, "too slow"))
+            conn.sock.send(self.refusal(408, TOO_SLOW, "too slow"), socket.MSG_DONTWAIT)
         self.close(conn)
 
     def _cap_keepalive(self, deadline):
@@ -287,7 +281,7 @@ class Worker(ThreadWorker):
             return CLOSED if whole and not conn.has_more() else BROKEN
         except StopIteration:
             return BROKEN
-        except TimeoutError:
+        except BlockingIOError:
             self.log.info("A client did not read its answer within %g seconds", settings.request_timeout)
         except OSError as error:
             # and gunicorn's NoMoreData
@@ -314,7 +308,7 @@ class Worker(ThreadWorker):
         if expects:
             conn.sock.sendall(CONTINUE)
         patience = select.poll()
-        patience.register(conn.fd, select.POLLIN)
+        patience.register(conn.sock, select.POLLIN)
         if patience.poll(BODY_GRACE if len(self.waiting[State.BODY]) < self.cfg.threads else 0):
             conn.receive()
         return True

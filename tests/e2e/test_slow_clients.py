@@ -63,6 +63,15 @@ def test_a_request_that_does_not_arrive_in_time_is_408(gunicorn_server, sqlite_u
     assert server.stop() == 0
 
 
+def test_a_client_that_reads_nothing_is_let_go(gunicorn_server, sqlite_url):
+    server = gunicorn_server(sqlite_url, workers=1, threads=1, request_timeout=1)
+    with connect(server) as connection:
+        # more than the buffers of both sides hold
+        connection.sendall(b"GET /api/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
+        wait_until(lambda: "did not read its answer" in server.log.read_text(), "the client is let go")
+        assert requests.get(f"{server.api}/health", timeout=PATIENCE).status_code == 200
+
+
 def test_requests_that_are_sent_at_once_are_answered_one_after_the_other(server):
     with connect(server) as connection:
         connection.sendall(f"{COUNT}{{}}GET /api/hello HTTP/1.1\r\nHost: localhost\r\n\r\n{COUNT}{{}}{COUNT}".encode())
