@@ -3,9 +3,12 @@
 import sys
 
 from app import create_app
-from app.config import InvalidSetting
+from app.config import InvalidSetting, Settings
+from app.logging import configure
 
 try:
-    app = create_app()
+    settings = Settings.from_environ()
+    configure(settings)
+    app = create_app(settings)
 except InvalidSetting as error:
     sys.exit(f"mintaka: {error}")

@@ -4,10 +4,17 @@ import base64
 import binascii
 import os
 import re
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from typing import Any
+
+from environs import Env, EnvValidationError, ValidationError, validate
 
 from app.domain.bounds import Bounds
+
+PREFIX = "MINTAKA_"
+# The test suite has variables of its own
+TEST_PREFIX = "MINTAKA_TEST_"
 
 
 class InvalidSetting(ValueError):
@@ -18,7 +25,9 @@ class InvalidSetting(ValueError):
 WORKER_VARIABLES = {"MINTAKA_API_KEY", "MINTAKA_API_URL", "MINTAKA_PARAMETERS", "MINTAKA_RUN_ID", "MINTAKA_RUN_NAME"}
 
 # Seconds: PostgreSQL counts a timeout in milliseconds, in 31 bits
-LONGEST_TIMEOUT = 2_147_483
+MAX_TIMEOUT = 2_147_483
+MAX_INTEGER = 2**31 - 1
+MAX_SECONDS = 366 * 86_400
 
 # What gunicorn binds to, and what a browser sends as Origin
 PORT = r"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
@@ -26,83 +35,85 @@ ADDRESS = rf"unix:.+|fd://[0-9]+|(?:\[[0-9A-Fa-f:.]+\]|[^:/\[\]\s]*):{PORT}"
 HOST = r"\*|[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
 ORIGIN = r"[a-z][a-z0-9+.-]*://[^/?#@\sA-Z]+"
 
-
-def _whole(minimum, maximum=2**31 - 1):
-    def read(text):
-        number = int(text) if text.strip().isdecimal() else None
-        if number is None or not minimum <= number <= maximum:
-            raise ValueError(f"a whole number from {minimum} to {maximum}")
-        return number
-
-    return read
+DEFAULT_BOUNDS = Bounds()
 
 
-def _seconds(minimum=0.0, maximum=366 * 86_400):
-    def read(text):
-        try:
-            number = float(text)
-        except ValueError:
-            number = -1.0
-        if not minimum <= number <= maximum:
-            raise ValueError(f"a number of seconds from {minimum:g} to {maximum}")
-        return number
-
-    return read
+# A reader takes environs' Env and the name of a variable that is set, and returns its value. Its error says what is allowed.
 
 
-def _duration(text):
-    return timedelta(seconds=_seconds(1)(text))
+def _text(env, name):
+    return env.str(name, pre_load=str.strip)
+
+
+def _whole(minimum, maximum=MAX_INTEGER):
+    allowed = f"a whole number from {minimum} to {maximum}"
+
+    def digits(text):
+        # int() reads 1_0 and +1, too
+        if not text.strip().isdecimal():
+            raise ValidationError(allowed)
+        return text
+
+    return lambda env, name: env.int(name, pre_load=digits, validate=validate.Range(minimum, maximum, error=allowed))
+
+
+def _seconds(minimum=0.0, maximum=MAX_SECONDS):
+    allowed = f"a number of seconds from {minimum:g} to {maximum}"
+    messages = dict.fromkeys(("invalid", "special", "too_large"), allowed)
+    return lambda env, name: env.float(name, validate=validate.Range(minimum, maximum, error=allowed), error_messages=messages)
+
+
+def _duration(env, name):
+    return timedelta(seconds=_seconds(1)(env, name))
 
 
 def _one_of(*choices):
-    def read(text):
-        if text.lower() not in choices:
-            raise ValueError(f"one of {', '.join(choices)}")
-        return text.lower()
-
-    return read
+    known = validate.OneOf(choices, error=f"one of {', '.join(choices)}")
+    return lambda env, name: env.str(name, pre_load=lambda text: text.strip().lower(), validate=known)
 
 
-def _words(text):
-    return tuple(word.strip() for word in text.split(",") if word.strip())
+def _switch(env, name):
+    # marshmallow takes yes, on and 1 as well, unless told otherwise
+    words = {"truthy": {"true"}, "falsy": {"false"}, "error_messages": {"invalid": "true or false"}}
+    return env.bool(name, pre_load=lambda text: text.strip().lower(), **words)
 
 
-def _each(pattern, example):
-    def read(text):
-        words = _words(text)
+def _words(items):
+    return tuple(item.strip() for item in items if item.strip())
+
+
+def _each(pattern, allowed):
+    def matches(items):
+        words = _words(items)
         if not words or not all(re.fullmatch(pattern, word) for word in words):
-            raise ValueError(f"{example}; several are comma-separated")
-        return words
+            raise ValidationError(f"{allowed}; several are comma-separated")
 
-    return read
-
-
-def _addresses(text):
-    return ",".join(_each(ADDRESS, "an address such as 127.0.0.1:8000, [::]:8000 or unix:/run/mintaka.sock")(text))
+    return lambda env, name: _words(env.list(name, validate=matches))
 
 
-def _hosts(text):
-    return tuple(word.lower() for word in _each(HOST, "a name or an address, without a port, such as mintaka.example, or * for any")(text))
+def _addresses(env, name):
+    return ",".join(_each(ADDRESS, "an address such as 127.0.0.1:8000, [::]:8000 or unix:/run/mintaka.sock")(env, name))
 
 
-def _switch(text):
-    if text.lower() not in ("true", "false"):
-        raise ValueError("true or false")
-    return text.lower() == "true"
+def _hosts(env, name):
+    allowed = "a name or an address, without a port, such as mintaka.example, or * for any"
+    return tuple(host.lower() for host in _each(HOST, allowed)(env, name))
 
 
-def _fernet_keys(text):
-    keys = _words(text)
+def _are_fernet_keys(items):
     try:
-        if any(len(base64.b64decode(key, altchars=b"-_", validate=True)) != 32 for key in keys):
+        if any(len(base64.b64decode(key, altchars=b"-_", validate=True)) != 32 for key in _words(items)):
             raise ValueError
     except (ValueError, binascii.Error):
-        # not a word of what it is: it may be all but a letter of a key
-        raise ValueError("keys that `flask --app wsgi blocks generate-key` prints, comma-separated") from None
-    return keys
+        # the text is not repeated: it may be all but a letter of a key
+        raise ValidationError("keys that `mintaka blocks generate-key` prints, comma-separated") from None
 
 
-def _setting(default, read, help, secret=False):
+def _fernet_keys(env, name):
+    return _words(env.list(name, validate=_are_fernet_keys))
+
+
+def _setting(default, read, help, secret=False) -> Any:
     return field(default=default, repr=not secret, metadata={"read": read, "help": help, "secret": secret})
 
 
@@ -110,23 +121,23 @@ def _setting(default, read, help, secret=False):
 class Settings:
     """Everything that can be set. A field `scheduler_max_runs` is read from `MINTAKA_SCHEDULER_MAX_RUNS`."""
 
-    database_url: str = _setting("", str, "Where the data lives: a SQLite or PostgreSQL URL. Empty means `instance/mintaka.db`.")
+    database_url: str = _setting("", _text, "Where the data lives: a SQLite or PostgreSQL URL. Empty means `instance/mintaka.db`.")
     database_pool_size: int = _setting(
         0,
         _whole(0, 1000),
         "Connections kept per process in each of its two pools (reads and writes). 0 means one per gunicorn thread, plus one.",
     )
     database_connect_timeout: float = _setting(
-        5.0, _seconds(2, LONGEST_TIMEOUT), "Seconds to wait for a connection to PostgreSQL, for each of its addresses."
+        5.0, _seconds(2, MAX_TIMEOUT), "Seconds to wait for a connection to PostgreSQL, for each of its addresses."
     )
     database_statement_timeout: float = _setting(
-        30.0, _seconds(0, LONGEST_TIMEOUT), "Seconds after which PostgreSQL ends a statement. 0 means never."
+        30.0, _seconds(0, MAX_TIMEOUT), "Seconds after which PostgreSQL ends a statement. 0 means never."
     )
     database_lock_timeout: float = _setting(
-        10.0, _seconds(0.001, LONGEST_TIMEOUT), "Seconds to wait for a row lock (PostgreSQL) or the write lock (SQLite)."
+        10.0, _seconds(0.001, MAX_TIMEOUT), "Seconds to wait for a row lock (PostgreSQL) or the write lock (SQLite)."
     )
     database_idle_timeout: float = _setting(
-        60.0, _seconds(0, LONGEST_TIMEOUT), "Seconds after which PostgreSQL ends an idle transaction. 0 means never."
+        60.0, _seconds(0, MAX_TIMEOUT), "Seconds after which PostgreSQL ends an idle transaction. 0 means never."
     )
 
     scheduler_max_runs: int = _setting(100, _whole(1, 10_000), "Runs kept ahead for each active schedule.")
@@ -141,20 +152,20 @@ class Settings:
     )
     late_runs_loop_seconds: float = _setting(5.0, _seconds(0.1), "Seconds from one look for late runs and expired leases to the next.")
 
-    max_body_bytes: int = _setting(16 * 1024 * 1024, _whole(1024), "Largest request body, in bytes; above it the answer is 413.")
-    max_json_depth: int = _setting(64, _whole(4, 500), "Deepest nesting of a JSON body.")
-    max_tags: int = _setting(200, _whole(1, 10_000), "Tags on one object.")
-    max_tag_length: int = _setting(255, _whole(1, 10_000), "Characters in one tag.")
-    max_idempotency_key_length: int = _setting(255, _whole(1, 1000), "Characters in an idempotency key.")
-    max_filter_values: int = _setting(1000, _whole(1, 10_000), "Values in one list of a filter.")
-    page_size: int = _setting(200, _whole(1, 10_000), "The default of `limit`, and its maximum.")
+    max_body_bytes: int = _setting(DEFAULT_BOUNDS.body_bytes, _whole(1024), "Largest request body, in bytes; above it the answer is 413.")
+    max_json_depth: int = _setting(DEFAULT_BOUNDS.json_depth, _whole(4, 500), "Deepest nesting of a JSON body.")
+    max_tags: int = _setting(DEFAULT_BOUNDS.tags, _whole(1, 10_000), "Tags on one object.")
+    max_tag_length: int = _setting(DEFAULT_BOUNDS.tag_length, _whole(1, 10_000), "Characters in one tag.")
+    max_idempotency_key_length: int = _setting(DEFAULT_BOUNDS.idempotency_key_length, _whole(1, 1000), "Characters in an idempotency key.")
+    max_filter_values: int = _setting(DEFAULT_BOUNDS.filter_values, _whole(1, 10_000), "Values in one list of a filter.")
+    page_size: int = _setting(DEFAULT_BOUNDS.page_size, _whole(1, 10_000), "The default of `limit`, and its maximum.")
 
-    allowed_origins: tuple = _setting(
+    allowed_origins: tuple[str, ...] = _setting(
         (),
         _each(ORIGIN, "an origin such as https://ui.example, in lower case and without a path"),
         "Origins besides the server's own whose pages may call the API (CORS), comma-separated.",
     )
-    allowed_hosts: tuple = _setting(
+    allowed_hosts: tuple[str, ...] = _setting(
         (),
         _hosts,
         "Names that clients may reach the server by, besides localhost and its own addresses, comma-separated; another is answered 421. "
@@ -165,7 +176,7 @@ class Settings:
         _whole(0, 100),
         "Proxies in front of the server, one behind the other, whose X-Forwarded-For, -Proto, -Host, -Port and -Prefix are believed.",
     )
-    encryption_keys: tuple = _setting(
+    encryption_keys: tuple[str, ...] = _setting(
         (),
         _fernet_keys,
         "Keys that blocks are encrypted with, comma-separated: the first encrypts, all decrypt. Required on PostgreSQL.",
@@ -188,7 +199,7 @@ class Settings:
 
     @property
     def bounds(self):
-        """The request bounds these settings ask for."""
+        """The bounds of a request."""
         return Bounds(
             body_bytes=self.max_body_bytes,
             json_depth=self.max_json_depth,
@@ -201,64 +212,68 @@ class Settings:
 
     @property
     def pool_size(self):
-        """Connections per process: never fewer than the threads that may ask for one at the same time."""
+        """The number of connections kept per process and pool: at least one for each thread."""
         return self.database_pool_size or self.threads + 1
 
     def in_force(self, **shown):
-        """The settings by the names of their variables, as JSON values, secrets as `***`; those in `shown` are given, by their fields."""
+        """Return the settings by the names of their variables, as JSON values, secrets as `***`. `shown` replaces values, by field name."""
         values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
         values |= {setting.name: ["***"] * len(values[setting.name]) for setting in fields(self) if setting.metadata["secret"]} | shown
         durations = {name: value.total_seconds() for name, value in values.items() if isinstance(value, timedelta)}
         return {variable_name(setting): (values | durations)[setting.name] for setting in fields(self)}
 
     @classmethod
-    def from_environ(cls, environ=None):
-        """Read the settings from `environ` (default: the process's).
-
-        Raises InvalidSetting, naming the variable and what it may hold.
-        """
-        environ = os.environ if environ is None else environ
-        values = {}
+    def from_environ(cls):
+        """Return the settings of this process's environment. Raise InvalidSetting, naming each wrong variable and what it may hold."""
+        env = Env()
+        values, wrong = {}, []
         for setting in fields(cls):
-            variable = variable_name(setting)
-            if environ.get(variable, "").strip():
-                try:
-                    values[setting.name] = setting.metadata["read"](environ[variable].strip())
-                except ValueError as error:
-                    raise InvalidSetting(f"{variable} must be {error}") from None
+            name = variable_name(setting)
+            if not env.str(name, "").strip():
+                continue
+            try:
+                values[setting.name] = setting.metadata["read"](env, name)
+            except EnvValidationError as error:
+                wrong.append(f"{name} must be {next(iter(error.error_messages))}")
+        if wrong:
+            raise InvalidSetting("; ".join(wrong))
         return cls(**values)
 
 
 def variable_name(setting):
-    """The environment variable of a dataclass field of `Settings`."""
-    return f"MINTAKA_{setting.name.upper()}"
+    """Return the name of the environment variable of a dataclass field of `Settings`."""
+    return f"{PREFIX}{setting.name.upper()}"
 
 
-def unknown_variables(environ=None):
-    """MINTAKA_* names that are no setting: worth a warning, not a refusal, since a cluster may inject names of its own."""
-    environ = os.environ if environ is None else environ
+def unknown_variables():
+    """Return the MINTAKA_* names that are no setting. They deserve a warning, not a refusal: a cluster may inject names of its own."""
     known = {variable_name(setting) for setting in fields(Settings)} | WORKER_VARIABLES
-    # MINTAKA_TEST_* belongs to the test suite
-    return sorted(name for name in environ if name.startswith("MINTAKA_") and not name.startswith("MINTAKA_TEST_") and name not in known)
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known)
 
 
 def settings_table():
-    """Rows of (variable, default as text, help), in order: what the documentation's table is held against."""
-    rows = []
-    for setting in fields(Settings):
-        default = None if setting.default is MISSING else setting.default
-        if isinstance(default, timedelta):
-            default = int(default.total_seconds())
-        elif isinstance(default, float):
-            default = f"{default:g}"
-        elif isinstance(default, bool):
-            default = str(default).lower()
-        elif default == ():
-            default = ""
-        rows.append((variable_name(setting), str(default), setting.metadata["help"]))
-    return rows
+    """Return rows of (variable, default as text, help), in order. The documentation's table is tested against them."""
+    return [(variable_name(setting), _default_text(setting.default), setting.metadata["help"]) for setting in fields(Settings)]
+
+
+def _default_text(default):
+    match default:
+        case timedelta():
+            return str(int(default.total_seconds()))
+        case float():
+            return f"{default:g}"
+        case bool():
+            return str(default).lower()
+        case ():
+            return ""
+    return str(default)
 
 
 def environ_for(program, **variables):
-    """The environment of a child process: this one's without the variables of `program` (its prefix), and with `variables`."""
+    """Return the environment of a child process: this one's, without variables that begin with `program`_, and with `variables`."""
     return {name: value for name, value in os.environ.items() if not name.startswith(f"{program}_")} | variables
+
+
+def no_color():
+    """Return whether the user asks programs for plain text, by https://no-color.org."""
+    return bool(os.environ.get("NO_COLOR"))

@@ -17,7 +17,7 @@ class NotFound(AppError):
 
 
 class NotRegistered(NotFound):
-    """{kind} not found: this client's blocks are not registered. Run `flask --app wsgi blocks register --python` with its Python"""
+    """{kind} not found: this client's blocks are not registered. Run `mintaka blocks register --python` with its Python"""
 
 
 class Conflict(AppError):

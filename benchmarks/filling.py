@@ -59,7 +59,7 @@ class Filling:
         self._execute("TRUNCATE flow_run CASCADE")
         self._execute("UPDATE deployment SET top_up_due = to_timestamp(0)")
         self._quiet()
-        command = [sys.executable, "-m", "flask", "--app", "wsgi", "scheduler", "run", "--once"]
+        command = [sys.executable, "-m", "app", "scheduler", "run", "--once"]
         environment = command_environment(database_url=self.url, log_level="warning")
         began = time.perf_counter()
         started = [subprocess.Popen(command, cwd=serving.ROOT, env=environment, stdout=subprocess.DEVNULL) for _ in range(processes)]

@@ -4,8 +4,8 @@ from contextlib import contextmanager
 
 from app import create_app
 from app.config import Settings
-from app.services.late_runs import LateRunMarker
-from app.services.scheduler import Scheduler
+from app.scheduler.late_runs import LateRunMarker
+from app.scheduler.loop import Scheduler
 
 
 class Passes:
@@ -13,8 +13,8 @@ class Passes:
 
     def __init__(self, services):
         settings = services.settings
-        self.scheduler = Scheduler(services.database, services.clock, services.policy, settings.scheduler_batch_size)
-        self.late_runs = LateRunMarker(services.database, services.clock, settings.late_runs_after_seconds)
+        self.scheduler = Scheduler(services, settings.scheduler_batch_size)
+        self.late_runs = LateRunMarker(services, settings.late_runs_after_seconds)
 
     def schedule(self):
         """Top up the deployments that are due."""

@@ -21,9 +21,9 @@ MEGABYTE = 1_000_000
 LIBRARIES = "import flask, flask_smorest, marshmallow, sqlalchemy"
 STARTS = {
     "importing Flask, flask-smorest, marshmallow and SQLAlchemy": ["-c", LIBRARIES],
-    "``flask --app wsgi --help``": ["-m", "flask", "--app", "wsgi", "--help"],
-    "``flask --app wsgi scheduler run --help``": ["-m", "flask", "--app", "wsgi", "scheduler", "run", "--help"],
-    "``flask --app wsgi deployments ls``": ["-m", "flask", "--app", "wsgi", "deployments", "ls"],
+    "``mintaka --help``": ["-m", "app", "--help"],
+    "``mintaka scheduler run --help``": ["-m", "app", "scheduler", "run", "--help"],
+    "``mintaka deployments ls``": ["-m", "app", "deployments", "ls"],
     "what a worker imports and makes (``import wsgi``)": ["-c", "import wsgi"],
 }
 
@@ -66,7 +66,7 @@ def schedulers(server_url, numbers):
     for number in numbers:
         with databases.temporary_database(server_url) as url:
             load_active(databases.migrated(url), number, lambda index: SCHEDULE, lambda index: 0)
-            command = [sys.executable, "-m", "flask", "--app", "wsgi", "scheduler", "run", "--once"]
+            command = [sys.executable, "-m", "app", "scheduler", "run", "--once"]
             environment = command_environment(database_url=url, log_level="warning")
             figures[number] = _most(subprocess.Popen(command, cwd=serving.ROOT, env=environment, stdout=subprocess.DEVNULL)) / MEGABYTE
         print(f"scheduler of {number:,} deployments: {figures[number]:.0f} MB", file=sys.stderr, flush=True)

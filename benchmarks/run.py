@@ -86,7 +86,7 @@ class Run:
         figures = filling.idle_passes(self.server_url, asked.idle)
         self.found |= {"fill": rounds, "idle": figures}
         text = (
-            f"The first runs of {asked.fill:,} deployments, {filling.RUNS_EACH} of each, by ``flask scheduler run --once``, its start "
+            f"The first runs of {asked.fill:,} deployments, {filling.RUNS_EACH} of each, by ``mintaka scheduler run --once``, its start "
             "included; PostgreSQL copies the same rows into tables with the same indexes. Then passes with nothing due."
         )
         return report.section("The scheduler", text, report.fill(rounds), report.idle(figures))

@@ -20,7 +20,7 @@ from pathlib import Path
 import requests
 from sqlalchemy import create_engine, text
 
-from app.db.dialects import database_url
+from app.db.engine import database_url
 from benchmarks.soak_job import FILE
 from tests import databases
 from tests.serving import PATIENCE, ROOT, environment, kill_group, running_gunicorn, running_scheduler

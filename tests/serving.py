@@ -106,8 +106,8 @@ def running_gunicorn(url, **settings):
 
 @contextmanager
 def running_scheduler(url, log, **settings):
-    """Run `flask scheduler run` on the database at `url`, writing to the file `log`, for as long as the block lasts; yields its process."""
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "scheduler", "run"]
+    """Run `mintaka scheduler run` on the database at `url`, writing to the file `log`, while the block lasts. Yield its process."""
+    command = [sys.executable, "-m", "app", "scheduler", "run"]
     variables = environment(database_url=url, **settings)
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=output, start_new_session=True)

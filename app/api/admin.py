@@ -4,7 +4,7 @@ from flask import abort
 
 from app.api.blueprint import Blueprint, services
 from app.db import migrate
-from app.db.dialects import shown
+from app.db.engine import shown
 from app.db.session import get_session
 from app.schemas import answers
 from app.schemas.admin import CONFIRMATION, SETTINGS, Confirmation

@@ -2,7 +2,7 @@
 
 from app.api.blueprint import Blueprint, page, services
 from app.db.session import get_session
-from app.repositories.concurrency_limits import LIMIT, ConcurrencyLimits
+from app.repositories.concurrency_limits import ConcurrencyLimits
 from app.schemas import orchestration
 
 blueprint = Blueprint(
@@ -43,7 +43,7 @@ def read_concurrency_limit_by_tag(tag):
 
     With the task runs that hold its slots.
     """
-    return limits().require_where(LIMIT.c.tag == tag)
+    return limits().read_by_tag(tag)
 
 
 @blueprint.post("/filter")

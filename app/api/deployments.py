@@ -2,12 +2,13 @@
 
 from app.api.blueprint import Blueprint, page, services
 from app.api.requests import prefers
+from app.api.values import deployment_changes, new_flow_run
 from app.db.session import get_session
 from app.repositories.deployments import Deployments
 from app.schemas import answers, examples
 from app.schemas.filters import Filters, Page
 from app.schemas.requests import DeploymentCreate, DeploymentFlowRunCreate, ScheduleRuns
-from app.services.deployments import DeploymentService
+from app.services.unit_of_work import UnitOfWork
 
 blueprint = Blueprint("Deployments", __name__, url_prefix="/api/deployments", description="Flows with parameters and a schedule.")
 
@@ -19,7 +20,7 @@ def registry():
 
 def deployments():
     """What can be done to deployments."""
-    return DeploymentService(get_session(), services().clock, services().policy)
+    return UnitOfWork(get_session(), services()).deployment_service
 
 
 @blueprint.post("/")
@@ -31,7 +32,7 @@ def create_deployment(body):
     A deployment with the same flow and name is updated: an absent field keeps its value, null clears it. With an active schedule, its
     runs are made before the answer; those of an earlier schedule are deleted in the same transaction.
     """
-    document, created = deployments().upsert(body)
+    document, created = deployments().upsert(deployment_changes(body))
     return document, 201 if created else 200
 
 
@@ -134,5 +135,5 @@ def create_flow_run_from_deployment(body, id):
 
     Its parameters are the deployment's with the request's over them, its tags those of both. Without `state` it is PENDING.
     """
-    document, created = deployments().create_flow_run(id, body)
+    document, created = deployments().create_flow_run(id, new_flow_run(body, services().clock))
     return document, 201 if created else 200

@@ -1,17 +1,15 @@
 """Flow runs."""
 
 from app.api.blueprint import Blueprint, page, services
+from app.api.values import flow_run_changes, new_flow_run
 from app.db.session import get_session
 from app.domain.states import new_state
 from app.repositories.flow_runs import FlowRuns
-from app.repositories.graph import TaskRunGraph
+from app.repositories.task_run_graph import TaskRunGraph
 from app.schemas import answers, examples, graph, history, orchestration, work_queues
 from app.schemas.filters import Filters, sorted_page
 from app.schemas.requests import FlowRunCreate, FlowRunUpdate
-from app.services.history import run_history
-from app.services.orchestration import Orchestration
-from app.services.runs import RunService, flow_runner_columns
-from app.services.work_queues import WorkQueueService
+from app.services.unit_of_work import UnitOfWork
 
 blueprint = Blueprint("Flow Runs", __name__, url_prefix="/api/flow_runs", description="Runs of flows, scheduled or made by hand.")
 FlowRunPage = sorted_page("FlowRunPage", FlowRuns.sorts)
@@ -22,6 +20,11 @@ def flow_runs():
     return FlowRuns(get_session(), services().clock)
 
 
+def unit_of_work():
+    """What the request's transaction works with."""
+    return UnitOfWork(get_session(), services())
+
+
 @blueprint.post("/")
 @blueprint.arguments(FlowRunCreate, example=examples.FLOW_RUN)
 @blueprint.answers(201, answers.FlowRun, also={200: "The run that the idempotency key made before"}, errors=(409,), description="Created")
@@ -30,7 +33,7 @@ def create_flow_run(body):
 
     One of the same flow with the same idempotency key is answered as it is. Without `state` it is PENDING.
     """
-    document, created = RunService(get_session(), services().clock).create_flow_run(body)
+    document, created = unit_of_work().run_service.create_flow_run(new_flow_run(body, services().clock))
     return document, 201 if created else 200
 
 
@@ -52,7 +55,7 @@ def update_flow_run(body, id):
 
     An absent field keeps its value. Its state is not changed this way.
     """
-    flow_runs().update(id, flow_runner_columns(body))
+    unit_of_work().run_service.update_flow_run(id, flow_run_changes(body))
     return None, 204
 
 
@@ -87,7 +90,7 @@ def renew_lease(body, id):
     The worker that claimed the run says that it is still at it. 409 says that the run is no longer the worker's: it must stop, since the
     lease has run out, the run has ended, or another worker has it.
     """
-    service = WorkQueueService(get_session(), services().clock)
+    service = unit_of_work().work_queue_service
     expires_at = service.heartbeat(id, body["lease_id"], body.get("lease_seconds") or services().settings.lease_seconds)
     return {"lease_id": body["lease_id"], "lease_expires_at": expires_at}
 
@@ -101,7 +104,8 @@ def flow_run_history(body):
     How many of those that meet all criteria were expected to start in each interval, by the state they are in now, with how long they
     have been running and how late they were.
     """
-    return run_history(flow_runs(), body, body["history_start"], body["history_end"], body["history_interval_seconds"])
+    asked = (body["history_start"], body["history_end"], body["history_interval_seconds"])
+    return unit_of_work().run_service.history("flow_runs", body, *asked)
 
 
 @blueprint.get("/<id:id>/graph")
@@ -126,7 +130,7 @@ def set_flow_run_state(body, id):
     A worker that claimed the run shows its `lease_id`, and is refused with 409 when the lease is over.
     """
     state = new_state(now=services().clock(), **body["state"])
-    outcome = Orchestration(get_session(), services().clock).set_flow_run_state(id, state, body.get("force", False), body.get("lease_id"))
+    outcome = unit_of_work().orchestration.set_flow_run_state(id, state, body.get("force", False), body.get("lease_id"))
     return outcome, 200 if outcome["state"] is None else 201
 
 

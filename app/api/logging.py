@@ -1,53 +1,11 @@
 """One log line a request, and the request's id in its answer."""
 
-import json
 import logging
 import time
 
-from flask import g, has_request_context, request
+from flask import g, request
 
 log = logging.getLogger("mintaka.request")
-
-STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-
-
-class JsonFormatter(logging.Formatter):
-    """A log record as one line of JSON: time, level, logger, message, and whatever the record carries besides."""
-
-    def format(self, record):
-        """The line."""
-        line = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}+00:00",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if has_request_context() and "request_id" in g:
-            line["request_id"] = g.request_id
-        line |= {name: value for name, value in record.__dict__.items() if name not in STANDARD}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
-
-
-class TextFormatter(logging.Formatter):
-    """A log record as a line for people."""
-
-    def __init__(self):
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s %(message)s")
-
-
-def configure(settings):
-    """Send Mintaka's log to standard error in the format the settings ask for. An application that embeds it may have done so already."""
-    logger = logging.getLogger("mintaka")
-    logger.setLevel(settings.log_level.upper())
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler())
-        logger.propagate = False
-    formatter = JsonFormatter() if settings.log_format == "json" else TextFormatter()
-    formatter.converter = time.gmtime
-    for handler in logger.handlers:
-        handler.setFormatter(formatter)
 
 
 def log_requests(app):

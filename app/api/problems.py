@@ -9,7 +9,7 @@ from flask import Response, g
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from app import errors
-from app.db.failures import drivers_words
+from app.db.failures import driver_message
 from app.schemas.base import MISSING, NULL, UNKNOWN
 
 log = logging.getLogger("mintaka.database")
@@ -92,7 +92,7 @@ def register(app):
         status = STATUS[type(error)]
         if isinstance(error, errors.Unavailable):
             # the client is not told how the database is reached
-            log.warning("request %s: %s (%s)", g.get("request_id"), error, drivers_words(error) or "no more is known")
+            log.warning("request %s: %s (%s)", g.get("request_id"), error, driver_message(error) or "no more is known")
         return problem(status, str(error), headers={"Retry-After": "1"} if status == 503 else None)
 
     @app.errorhandler(marshmallow.ValidationError)

@@ -15,7 +15,7 @@ from werkzeug.routing import BaseConverter, UnicodeConverter
 from app.api.encodings import content_coding, unpack
 from app.api.hosts import check_host
 from app.api.problems import item
-from app.domain import bounds, json
+from app.domain import bounds, json_values
 from app.domain.ids import new_id
 
 API_VERSION = (0, 6, 0)
@@ -59,7 +59,7 @@ class TextConverter(UnicodeConverter):
 
 
 class BodyParser(FlaskParser):
-    """Reads JSON bodies by our rules (`app.domain.json`), and leaves errors to the error handlers."""
+    """Reads JSON bodies by our rules (`app.domain.json_values`), and leaves errors to the error handlers."""
 
     def load_json(self, req, schema):
         """The body as a value. None at all, or null, equals `{}`."""
@@ -85,7 +85,7 @@ class BodyParser(FlaskParser):
                 abort(400, "The body is not gzip, as its Content-Encoding says, or not all of it.")
             if len(body) > most:
                 abort(413)
-        value = json.loads(body, bounds.in_force().json_depth, mend=getattr(schema, "mends_text", False)) if body.strip() else None
+        value = json_values.loads(body, bounds.in_force().json_depth, mend=getattr(schema, "mends_text", False)) if body.strip() else None
         return {} if value is None else value
 
     def handle_error(self, error, req, schema, *, error_status_code, error_headers):

@@ -43,7 +43,7 @@ def read_saved_searches(body):
 
     All of them, ordered by name.
     """
-    return saved_searches().find({}, *page(body))
+    return saved_searches().list(*page(body))
 
 
 @blueprint.delete("/<id:id>")

@@ -1,15 +1,14 @@
 """Task runs."""
 
 from app.api.blueprint import Blueprint, page, services
+from app.api.values import new_task_run
 from app.db.session import get_session
 from app.domain.states import new_state
 from app.repositories.task_runs import TaskRuns
 from app.schemas import answers, examples, history, orchestration
 from app.schemas.filters import Filters, sorted_page
 from app.schemas.requests import TaskRunCreate
-from app.services.history import run_history
-from app.services.orchestration import Orchestration
-from app.services.runs import RunService
+from app.services.unit_of_work import UnitOfWork
 
 blueprint = Blueprint("Task Runs", __name__, url_prefix="/api/task_runs", description="Runs of tasks inside flow runs.")
 TaskRunPage = sorted_page("TaskRunPage", TaskRuns.sorts)
@@ -20,6 +19,11 @@ def task_runs():
     return TaskRuns(get_session(), services().clock)
 
 
+def unit_of_work():
+    """What the request's transaction works with."""
+    return UnitOfWork(get_session(), services())
+
+
 @blueprint.post("/")
 @blueprint.arguments(TaskRunCreate, example=examples.TASK_RUN)
 @blueprint.answers(201, answers.TaskRun, also={200: "The run that was there already"}, errors=(409,), description="Created")
@@ -28,7 +32,7 @@ def create_task_run(body):
 
     One with the same flow run, task key and dynamic key is answered as it is. Without `state` it is PENDING.
     """
-    document, created = RunService(get_session(), services().clock).create_task_run(body)
+    document, created = unit_of_work().run_service.create_task_run(new_task_run(body, services().clock))
     return document, 201 if created else 200
 
 
@@ -73,7 +77,8 @@ def task_run_history(body):
     How many of those that meet all criteria were expected to start in each interval, by the state they are in now, with how long they
     have been running and how late they were.
     """
-    return run_history(task_runs(), body, body["history_start"], body["history_end"], body["history_interval_seconds"])
+    asked = (body["history_start"], body["history_end"], body["history_interval_seconds"])
+    return unit_of_work().run_service.history("task_runs", body, *asked)
 
 
 @blueprint.post("/<id:id>/set_state")
@@ -87,7 +92,7 @@ def set_task_run_state(body, id):
     The rules of orchestration decide: the state is entered, or another one instead, or none; `status` says which.
     """
     state = new_state(now=services().clock(), **body["state"])
-    outcome = Orchestration(get_session(), services().clock).set_task_run_state(id, state, body.get("force", False))
+    outcome = unit_of_work().orchestration.set_task_run_state(id, state, body.get("force", False))
     return outcome, 200 if outcome["state"] is None else 201
 
 

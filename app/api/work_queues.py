@@ -5,7 +5,7 @@ from app.db.session import get_session, in_transaction
 from app.repositories.work_queues import WorkQueues
 from app.schemas import answers, work_queues
 from app.schemas.filters import Part
-from app.services.work_queues import WorkQueueService
+from app.services.unit_of_work import UnitOfWork
 
 blueprint = Blueprint(
     "Work Queues", __name__, url_prefix="/api/work_queues", description="Views of the runs that are due, for agents and workers."
@@ -19,7 +19,7 @@ def registry():
 
 def queues():
     """What agents and workers get from them."""
-    return WorkQueueService(get_session(), services().clock)
+    return UnitOfWork(get_session(), services()).work_queue_service
 
 
 def _columns(body):
@@ -77,7 +77,7 @@ def read_work_queues(body):
 
     All of them, ordered by name.
     """
-    return registry().find({}, *page(body))
+    return registry().list(*page(body))
 
 
 @blueprint.delete("/<id:id>")

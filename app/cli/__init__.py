@@ -1,16 +1,24 @@
-"""Commands for administrators: `flask --app wsgi ...`, one group per noun."""
+"""The commands: `mintaka ...`, or `flask --app wsgi ...`, one group per noun."""
 
 
-def init_app(app):
-    """Add the commands to `app`."""
-    from app.cli import preview
+def all_commands():
+    """Return every command."""
     from app.cli.blocks import blocks
+    from app.cli.concurrency_limits import concurrency_limits
     from app.cli.db import db
+    from app.cli.deployments import deployments
     from app.cli.flows import flows
     from app.cli.runs import runs
     from app.cli.scheduler import scheduler
     from app.cli.serve import serve
+    from app.cli.web import web
+    from app.cli.work_queues import work_queues
     from app.cli.worker import worker
 
-    for command in (blocks, db, preview.deployments, flows, runs, scheduler, serve, worker):
+    return blocks, concurrency_limits, db, deployments, flows, runs, scheduler, serve, web, work_queues, worker
+
+
+def init_app(app):
+    """Add the commands to Flask's of `app`."""
+    for command in all_commands():
         app.cli.add_command(command)

@@ -1,4 +1,4 @@
-"""`flask blocks`: the keys of blocks, and the blocks that clients come with."""
+"""`mintaka blocks`: the keys of blocks, and the blocks that clients come with."""
 
 import http.client
 import json
@@ -11,18 +11,16 @@ from pathlib import Path
 
 import click
 
-from app.cli.group import BadInput, Failed, Noun, mintaka, transaction
+from app.cli.command_group import BadInput, CommandGroup, Failed, counted, mintaka, transaction
 from app.cli.options import page_options, tell_rest
 from app.cli.output import output_option, plain, print_json, print_table
 from app.config import environ_for
-from app.db.session import get_session
-from app.repositories.block_documents import BlockDocuments
 from app.services.vault import generate_key as new_key
 
 BATCH = 100
 # Seconds for the server to say that it is there, and for the client to register all it has
-PATIENCE = 10
-REGISTERING = 300
+CONNECT_SECONDS = 10
+REGISTER_SECONDS = 300
 
 HEADINGS = {
     "block_type": "TYPE",
@@ -32,11 +30,7 @@ HEADINGS = {
     "id": "ID",
 }
 
-blocks = Noun("blocks", help="Look after blocks and the keys they are encrypted with.")
-
-
-def _documents():
-    return BlockDocuments(get_session(), mintaka().clock, mintaka().vault)
+blocks = CommandGroup("blocks", help="Look after blocks and the keys they are encrypted with.")
 
 
 @blocks.command()
@@ -48,10 +42,10 @@ def ls(anonymous, part, output):
 
     \b
     Examples:
-      flask --app wsgi blocks ls
-      flask --app wsgi blocks ls --anonymous --output json
+      mintaka blocks ls
+      mintaka blocks ls --anonymous --output json
     """
-    found, more = transaction(lambda: _documents().overview(None if anonymous else False, *part), read_only=True)
+    found, more = transaction(lambda uow: uow.block_documents.overview(None if anonymous else False, *part), read_only=True)
     if output == "json":
         print_json(found)
     else:
@@ -67,7 +61,7 @@ def generate_key():
 
     \b
     Examples:
-      flask --app wsgi blocks generate-key
+      mintaka blocks generate-key
     """
     click.echo(new_key())
 
@@ -81,22 +75,25 @@ def rotate():
 
     \b
     Examples:
-      flask --app wsgi blocks rotate
+      mintaka blocks rotate
     """
     last, done, failed = None, 0, []
     while True:
-        last, sealed, unopened = transaction(lambda after=last: _documents().reseal(after, BATCH))
+        last, sealed, unopened = transaction(lambda uow, after=last: uow.block_documents.reseal(after, BATCH))
         if last is None:
             break
         done, failed = done + sealed, failed + unopened
-    click.echo(f"{done} blocks encrypted with the first key")
+    click.echo(f"{counted(done, 'block')} encrypted with the first key")
     if failed:
-        raise Failed(f"{len(failed)} blocks are opened by none of the keys in MINTAKA_ENCRYPTION_KEYS, the first of them {failed[0]}")
+        are = "is" if len(failed) == 1 else "are"
+        raise Failed(
+            f"{counted(len(failed), 'block')} {are} opened by none of the keys in MINTAKA_ENCRYPTION_KEYS, the first of them {failed[0]}"
+        )
 
 
 @blocks.command()
 @click.option("--python", required=True, metavar="INTERPRETER", help="The Python that the client (prefect) is installed for.")
-@click.option("--url", help="The API of the server; that at MINTAKA_BIND if not given.")
+@click.option("--url", metavar="URL", help="The API of the server; that at MINTAKA_BIND if not given.")
 @output_option
 def register(python, url, output):
     """Register the blocks that a client comes with.
@@ -106,8 +103,8 @@ def register(python, url, output):
 
     \b
     Examples:
-      flask --app wsgi blocks register --python ~/flows/venv/bin/python
-      flask --app wsgi blocks register --python python3 --url http://mintaka.example:8000/api
+      mintaka blocks register --python ~/flows/venv/bin/python
+      mintaka blocks register --python python3 --url http://mintaka.example:8000/api
     """
     url = url.rstrip("/") if url else _own_url(mintaka().settings.bind)
     _require_server(url)
@@ -129,7 +126,7 @@ def _own_url(bind):
 
 def _require_server(url):
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=PATIENCE):
+        with urllib.request.urlopen(f"{url}/health", timeout=CONNECT_SECONDS):
             return
     except (ValueError, http.client.InvalidURL):
         raise BadInput(f"{url!r} is not a URL such as http://127.0.0.1:8000/api.") from None
@@ -140,7 +137,7 @@ def _require_server(url):
 
 
 def _run_client(python, url):
-    """What the client registered, as `app.cli.register_blocks` reports it."""
+    """Return what the client registered, as `app.cli.register_blocks` reports it."""
     script = files("app.cli").joinpath("register_blocks.py").read_text()
     # the interpreter's path may be relative to where the command was given, the child's folder is another
     python = str(Path(python).absolute()) if "/" in python else python
@@ -156,12 +153,12 @@ def _run_client(python, url):
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=REGISTERING,
+                timeout=REGISTER_SECONDS,
             )
         except OSError as error:
             raise BadInput(f"{python} cannot be run: {error.strerror}.") from None
         except subprocess.TimeoutExpired:
-            raise Failed(f"{python} was not done after {REGISTERING} seconds.") from None
+            raise Failed(f"{python} was not done after {REGISTER_SECONDS} seconds.") from None
         if not report.exists() or not report.stat().st_size:
             lines = ran.stderr.strip().splitlines()
             raise Failed(f"{python} ended with exit code {ran.returncode} and no report: {lines[-1] if lines else 'it said nothing'}")

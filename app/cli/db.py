@@ -1,14 +1,17 @@
-"""`flask db`: the schema of the database."""
+"""`mintaka db`: the schema of the database."""
+
+from pathlib import Path
 
 import click
 from alembic.util import CommandError
 
-from app.cli.group import Failed, Noun, mintaka
+from app.cli.command_group import CommandGroup, Failed, mintaka, missing_file
 from app.cli.output import output_option, print_facts, print_json
+from app.database_location import database_url
 from app.db import migrate
-from app.db.dialects import shown
+from app.db.engine import shown
 
-db = Noun("db", help="Migrate the database, and say which revision it is at.")
+db = CommandGroup("db", help="Migrate the database, and say which revision it is at.")
 
 
 @db.command()
@@ -20,9 +23,10 @@ def upgrade(revision):
 
     \b
     Examples:
-      flask --app wsgi db upgrade
-      MINTAKA_DATABASE_URL=postgresql://mintaka@localhost/mintaka flask --app wsgi db upgrade
+      mintaka db upgrade
+      MINTAKA_DATABASE_URL=postgresql://mintaka@localhost/mintaka mintaka db upgrade
     """
+    prepare_folder(mintaka())
     _migrate(migrate.upgrade, revision)
 
 
@@ -36,8 +40,8 @@ def downgrade(revision, yes):
 
     \b
     Examples:
-      flask --app wsgi db downgrade 0001
-      flask --app wsgi db downgrade base --yes
+      mintaka db downgrade 0001
+      mintaka db downgrade base --yes
     """
     if not yes:
         click.confirm(f"Downgrade {_where()} to {revision}? Data is lost.", abort=True, err=True)
@@ -51,10 +55,10 @@ def current(output):
 
     \b
     Examples:
-      flask --app wsgi db current
-      flask --app wsgi db current --output json
+      mintaka db current
+      mintaka db current --output json
     """
-    revision, head = migrate.current(mintaka().database), migrate.head()
+    revision, head = _revision(), migrate.head()
     if output == "json":
         print_json({"current": revision, "head": head})
     else:
@@ -69,11 +73,11 @@ def check(ctx, output):
 
     \b
     Examples:
-      flask --app wsgi db check
-      flask --app wsgi db check || flask --app wsgi db upgrade
+      mintaka db check
+      mintaka db check || mintaka db upgrade
     """
     database = mintaka().database
-    revision, head = migrate.current(database), migrate.head()
+    revision, head = _revision(), migrate.head()
     # tables of another revision differ, which says nothing
     differences = list(_described(migrate.differences(database))) if revision == head else None
     if output == "json":
@@ -85,14 +89,27 @@ def check(ctx, output):
 
 
 def _migrate(direction, revision):
-    database = mintaka().database
-    before = migrate.current(database)
+    database, before = mintaka().database, _revision()
     try:
         direction(database, revision)
     except CommandError as error:
         raise Failed(str(error)) from None
     after = migrate.current(database)
     click.echo(f"{_where()}: {_said(after)}, as before" if after == before else f"{_where()}: {_said(after)}, was {before or 'none'}")
+
+
+def _revision():
+    """Return the revision of the database, None for one that does not exist. None is created by being asked about."""
+    database = mintaka().database
+    return None if missing_file(database) else migrate.current(database)
+
+
+def prepare_folder(parts):
+    """Make the folder of the default database. Raise Failed for a database in another folder that does not exist."""
+    database_url(parts.settings, make_folder=True)
+    path = missing_file(parts.database)
+    if path and not Path(path).parent.is_dir():
+        raise Failed(f"The database cannot be created: there is no folder {Path(path).parent}.")
 
 
 def _where():

@@ -1,40 +1,41 @@
-"""`flask deployments`, without `preview`."""
+"""`mintaka deployments`."""
+
+from itertools import islice
 
 import click
 
-from app.cli.group import Noun, mintaka, transaction
+from app.cli.command_group import CommandGroup, Failed, counted, mintaka, transaction
 from app.cli.options import (
-    DEPLOYMENT,
     checked,
     flow_option,
+    instant_option,
     listing,
     name_option,
+    number_option,
     page_options,
     parameters,
-    require_deployment,
     tag_option,
     tell_rest,
+    yes_option,
 )
-from app.cli.output import output_option, plain, print_facts, print_json, print_table
+from app.cli.output import output_option, plain, print_facts, print_json, print_table, short_id
+from app.cli.references import DEPLOYMENT, require_deployment, shown
 from app.cli.runs import print_runs
-from app.db.session import get_session
-from app.domain.states import StateType
-from app.repositories.deployments import Deployments
-from app.repositories.flow_runs import FlowRuns
-from app.repositories.flows import Flows
+from app.domain import schedules
+from app.domain.instants import LATEST
+from app.domain.runs import NewFlowRun
+from app.domain.schedules.daylight import explain
+from app.domain.states import StateType, new_state
+from app.errors import InvalidSchedule
 from app.schemas.filters import Page
 from app.schemas.requests import DeploymentFlowRunCreate, ScheduleRuns
-from app.services.deployments import DeploymentService
 
-deployments = Noun("deployments", help="Look at deployments and change them. DEPLOYMENT is an id, or FLOW/NAME.")
+# Where a member of a schedule has another name on the command line
+OPTIONS = {"anchor_date": "--anchor", "day_or": "--no-day-or"}
+
+deployments = CommandGroup("deployments", help="Look at deployments and change them. DEPLOYMENT is an id, the end of one, or FLOW/NAME.")
 
 deployment_argument = click.argument("deployment", type=DEPLOYMENT)
-
-
-def service():
-    """What can be done to deployments, in the transaction at hand."""
-    parts = mintaka()
-    return DeploymentService(get_session(), parts.clock, parts.policy)
 
 
 @deployments.command()
@@ -49,17 +50,16 @@ def ls(name, flow, tags, active, part, output):
 
     \b
     Examples:
-      flask --app wsgi deployments ls --active --tag nightly
-      flask --app wsgi deployments ls --flow etl --limit 20 --offset 20
-      flask --app wsgi deployments ls --output json | jq -r '.[].id'
+      mintaka deployments ls --active --tag nightly
+      mintaka deployments ls --flow etl --limit 20 --offset 20
+      mintaka deployments ls --output json | jq -r '.[].id'
     """
 
-    def work():
+    def work(uow):
         criteria = {"name": {"like_": name}, "tags": {"all_": tags}, "is_schedule_active": {"eq_": active}}
         filters = {"deployments": criteria, "flows": {"name": {"any_": [flow]}} if flow is not None else None}
-        clock = mintaka().clock
-        found, more = listing(Deployments(get_session(), clock), filters, part)
-        flows = Flows(get_session(), clock).find({"deployments": criteria}, None)
+        found, more = listing(uow.deployments, filters, part)
+        flows = uow.flows.find({"deployments": criteria}, None)
         return found, more, {str(document["id"]): document["name"] for document in flows}
 
     found, more, flow_names = transaction(work, read_only=True)
@@ -72,12 +72,12 @@ def ls(name, flow, tags, active, part, output):
 
 def _row(document, flow_names):
     name = f"{flow_names[document['flow_id']]}/{document['name']}"
-    return name, document["is_schedule_active"], schedule_text(document["schedule"]), document["tags"], document["id"]
+    return name, document["is_schedule_active"], schedule_text(document["schedule"]), document["tags"], short_id(document["id"])
 
 
 @deployments.command()
 @deployment_argument
-@click.option("--runs", type=int, default=5, show_default=True, callback=checked(Page, "limit"), help="Show so many of the next runs.")
+@number_option("--runs", default=5, show_default=True, check=checked(Page, "limit"), help="Show so many of the next runs.")
 @output_option
 def inspect(deployment, runs, output):
     """Show all there is to know about DEPLOYMENT.
@@ -87,36 +87,36 @@ def inspect(deployment, runs, output):
 
     \b
     Examples:
-      flask --app wsgi deployments inspect etl/nightly
-      flask --app wsgi deployments inspect etl/nightly --runs 20
-      flask --app wsgi deployments inspect etl/nightly --output json | jq .schedule_error
+      mintaka deployments inspect etl/nightly
+      mintaka deployments inspect etl/nightly --runs 20
+      mintaka deployments inspect etl/nightly --output json | jq .schedule_error
     """
-    document = transaction(lambda: _everything_about(deployment, runs), read_only=True)
+    document = transaction(lambda uow: _everything_about(uow, deployment, runs), read_only=True)
     if output == "json":
         print_json(document)
         return
     facts = plain(document)
     next_runs = facts.pop("next_runs")
     flow_data = facts["flow_data"]
-    facts["flow_data"] = f"{flow_data['encoding']}, {len(flow_data['blob'])} characters"
+    facts["flow_data"] = f"{flow_data['encoding']}, {counted(len(flow_data['blob']), 'character')}"
     print_facts(facts)
     click.echo()
     if next_runs:
-        print_runs(next_runs)
+        flow = facts["flow_name"]
+        print_runs([run | {"flow_name": flow, "deployment_name": f"{flow}/{facts['name']}"} for run in document["next_runs"]])
     else:
         click.echo("No scheduled runs.")
 
 
-def _everything_about(deployment, runs):
-    clock = mintaka().clock
-    document = require_deployment(deployment)
-    row = Deployments(get_session(), clock).require_for_run(document["id"])
+def _everything_about(uow, deployment, runs):
+    document = require_deployment(uow, deployment)
+    row = uow.deployments.require_for_run(document["id"])
     return document | {
-        "flow_name": Flows(get_session(), clock).require(document["flow_id"])["name"],
+        "flow_name": uow.flows.require(document["flow_id"])["name"],
         "top_up_due": row.top_up_due,
         "schedule_error": row.schedule_error,
         "schedule_failures": row.schedule_failures,
-        "next_runs": FlowRuns(get_session(), clock).find(_scheduled_runs(document["id"]), runs, sort="NEXT_SCHEDULED_START_TIME_ASC"),
+        "next_runs": uow.flow_runs.find(_scheduled_runs(document["id"]), runs, sort="NEXT_SCHEDULED_START_TIME_ASC"),
     }
 
 
@@ -129,18 +129,19 @@ def pause(deployment):
 
     \b
     Examples:
-      flask --app wsgi deployments pause etl/nightly
-      flask --app wsgi deployments ls --tag nightly --all --output json | jq -r '.[].id' |
-        xargs -n 1 flask --app wsgi deployments pause
+      mintaka deployments pause etl/nightly
+      mintaka deployments ls --tag nightly --all --output json | jq -r '.[].id' |
+        xargs -n 1 mintaka deployments pause
     """
 
-    def work():
-        document = require_deployment(deployment)
-        service().pause(document["id"])
-        return FlowRuns(get_session(), mintaka().clock).count(_scheduled_runs(document["id"]))
+    def work(uow):
+        id = require_deployment(uow, deployment)["id"]
+        uow.deployment_service.pause(id)
+        return uow.flow_runs.count(_scheduled_runs(id))
 
     left = transaction(work)
-    click.echo(f"{_shown(deployment)} is paused; {left} scheduled runs made by hand remain")
+    remain = "remains" if left == 1 else "remain"
+    click.echo(f"{shown(deployment)} is paused; {counted(left, 'scheduled run')} made by hand {remain}")
 
 
 @deployments.command()
@@ -152,17 +153,17 @@ def resume(deployment):
 
     \b
     Examples:
-      flask --app wsgi deployments resume etl/nightly
-      flask --app wsgi deployments resume 0190c9b2-7d3c-7cc1-a1a5-3f1b6f6b0c52
+      mintaka deployments resume etl/nightly
+      mintaka deployments resume 0190c9b2-7d3c-7cc1-a1a5-3f1b6f6b0c52
     """
 
-    def work():
-        document = require_deployment(deployment)
-        service().activate(document["id"])
-        return _everything_about(document["id"], 1)
+    def work(uow):
+        id = require_deployment(uow, deployment)["id"]
+        uow.deployment_service.activate(id)
+        return _everything_about(uow, id, 1)
 
     document = plain(transaction(work))
-    click.echo(f"{_shown(deployment)} is active; {_next_run(document)}")
+    click.echo(f"{shown(deployment)} is active; {_next_run(document)}")
     if document["schedule_error"]:
         click.echo(f"Its schedule failed: {document['schedule_error']}", err=True)
 
@@ -175,9 +176,9 @@ def _next_run(document):
 
 @deployments.command()
 @deployment_argument
-@click.option("--start", callback=checked(ScheduleRuns, "start_time"), help="First instant; now if not given.")
-@click.option("--end", callback=checked(ScheduleRuns, "end_time"), help="Last instant; if not given, as far on as runs are kept ahead.")
-@click.option("--max-runs", type=int, callback=checked(ScheduleRuns, "max_runs"), help="At most so many; as kept ahead if not given.")
+@instant_option("--start", check=checked(ScheduleRuns, "start_time"), help="First instant; now if not given.")
+@instant_option("--end", check=checked(ScheduleRuns, "end_time"), help="Last instant; if not given, as far on as runs are kept ahead.")
+@number_option("--max-runs", check=checked(ScheduleRuns, "max_runs"), help="At most so many; as kept ahead if not given.")
 @output_option
 def schedule(deployment, start, end, max_runs, output):
     """Make the runs of DEPLOYMENT in a window; one in the past is a backfill.
@@ -187,12 +188,12 @@ def schedule(deployment, start, end, max_runs, output):
 
     \b
     Examples:
-      flask --app wsgi deployments schedule etl/nightly --start 2022-06-01 --end 2022-06-08
-      flask --app wsgi deployments schedule etl/nightly --max-runs 500 --output json
+      mintaka deployments schedule etl/nightly --start 2022-06-01 --end 2022-06-08
+      mintaka deployments schedule etl/nightly --max-runs 500 --output json
     """
 
-    def work():
-        return service().schedule(require_deployment(deployment)["id"], start, end, max_runs)
+    def work(uow):
+        return uow.deployment_service.schedule(require_deployment(uow, deployment)["id"], start, end, max_runs)
 
     report = transaction(work)
     if output == "json":
@@ -219,13 +220,17 @@ def run(deployment, params, tags, name, idempotency_key, output):
 
     \b
     Examples:
-      flask --app wsgi deployments run etl/nightly
-      flask --app wsgi deployments run etl/nightly --param limit=5 --param 'table="orders"' --tag adhoc
-      flask --app wsgi deployments run etl/nightly --idempotency-key ticket-7 --output json
+      mintaka deployments run etl/nightly
+      mintaka deployments run etl/nightly --param limit=5 --param 'table="orders"' --tag adhoc
+      mintaka deployments run etl/nightly --idempotency-key ticket-7 --output json
     """
-    given = {"parameters": params, "tags": tags, "name": name, "idempotency_key": idempotency_key}
-    fields = {field: value for field, value in given.items() if value is not None} | {"state": {"type": StateType.SCHEDULED}}
-    document, created = transaction(lambda: service().create_flow_run(require_deployment(deployment)["id"], fields))
+    now = new_state(StateType.SCHEDULED, mintaka().clock())
+    new = NewFlowRun(parameters=params or {}, tags=tags or [], name=name, idempotency_key=idempotency_key, state=now)
+
+    def work(uow):
+        return uow.deployment_service.create_flow_run(require_deployment(uow, deployment)["id"], new)
+
+    document, created = transaction(work)
     if output == "json":
         print_json(document)
     else:
@@ -235,7 +240,7 @@ def run(deployment, params, tags, name, idempotency_key, output):
 
 @deployments.command()
 @deployment_argument
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 def delete(deployment, yes):
     """Delete DEPLOYMENT with all its runs in a SCHEDULED state.
 
@@ -243,20 +248,20 @@ def delete(deployment, yes):
 
     \b
     Examples:
-      flask --app wsgi deployments delete etl/nightly
-      flask --app wsgi deployments delete etl/nightly --yes
+      mintaka deployments delete etl/nightly
+      mintaka deployments delete etl/nightly --yes
     """
 
-    def look():
-        document = require_deployment(deployment)
-        return document["id"], FlowRuns(get_session(), mintaka().clock).count(_scheduled_runs(document["id"]))
+    def look(uow):
+        id = require_deployment(uow, deployment)["id"]
+        return id, uow.flow_runs.count(_scheduled_runs(id))
 
     id, scheduled = transaction(look, read_only=True)
     if not yes:
-        click.confirm(f"Delete {_shown(deployment)} and its {scheduled} scheduled runs?", abort=True, err=True)
+        click.confirm(f"Delete {shown(deployment)} and its {counted(scheduled, 'scheduled run')}?", abort=True, err=True)
     # by id: the one that was asked about, whatever has its name by now
-    transaction(lambda: service().delete(id))
-    click.echo(f"{_shown(deployment)} is deleted")
+    transaction(lambda uow: uow.deployment_service.delete(id))
+    click.echo(f"{shown(deployment)} is deleted")
 
 
 def schedule_text(document):
@@ -273,5 +278,82 @@ def _scheduled_runs(id):
     return {"flow_runs": {"deployment_id": {"any_": [id]}, "state": {"type": {"any_": [StateType.SCHEDULED]}}}}
 
 
-def _shown(deployment):
-    return "/".join(deployment) if isinstance(deployment, tuple) else str(deployment)
+@deployments.command()
+@click.argument("deployment", type=DEPLOYMENT, required=False)
+@click.option("--cron", help="A cron expression of five fields, or an alias such as @daily.")
+@click.option("--interval", type=float, metavar="SECONDS", help="So many seconds between runs.")
+@click.option("--rrule", help="A recurrence rule of RFC 5545.")
+@click.option("--timezone", metavar="ZONE", help="The IANA name of the schedule's time zone; UTC if not given.")
+@click.option("--anchor", metavar="INSTANT", help="With --interval: an instant to count from.")
+@click.option("--no-day-or", is_flag=True, help="With --cron: day of month and day of week must both match.")
+@instant_option("--start", check=checked(ScheduleRuns, "start_time"), help="The first instant to look at; now if not given.")
+@number_option("--count", default=10, show_default=True, check=checked(ScheduleRuns, "max_runs"), help="Show so many.")
+@output_option
+def preview(deployment, cron, interval, rrule, timezone, anchor, no_day_or, start, count, output):
+    """Show the next runs of a schedule, in its time zone and in UTC.
+
+    The schedule is that of DEPLOYMENT, paused or not, or one given by --cron, --interval or --rrule. The last column says what daylight
+    saving does to a run. Nothing is stored.
+
+    \b
+    Examples:
+      mintaka deployments preview etl/nightly
+      mintaka deployments preview --cron '30 2 * * *' --timezone America/New_York --start 2022-03-12 --count 3
+      mintaka deployments preview --interval 86400 --timezone Europe/London --output json
+      mintaka deployments preview --rrule 'FREQ=MONTHLY;BYDAY=-1FR' --timezone Europe/Berlin
+    """
+    members = {"cron": cron, "interval": interval, "rrule": rrule, "timezone": timezone, "anchor_date": anchor}
+    members = {name: value for name, value in members.items() if value is not None} | ({"day_or": False} if no_day_or else {})
+    start = start or mintaka().clock()
+    if deployment is None:
+        schedule, instants = _occurrences_of_options(members, start, count)
+    elif members:
+        raise click.UsageError("Give a deployment or the options of a schedule, not both.")
+    else:
+        schedule, instants = _occurrences_of_deployment(deployment, start, count)
+    found = _described(schedule, instants)
+    zone = schedule.timezone or "UTC"
+    if output == "json":
+        print_json({"schedule": schedule.to_document(), "timezone": zone, "occurrences": found})
+        return
+    print_table((f"LOCAL ({zone})", "UTC", "DAYLIGHT SAVING"), [_occurrence_row(occurrence) for occurrence in found])
+    if len(found) < count:
+        click.echo(f"(no more until the end of {LATEST.year})", err=True)
+
+
+def _occurrences_of_options(members, start, count):
+    if not members.keys() & schedules.MEMBERS.keys():
+        raise click.UsageError("Give a deployment, or one of --cron, --interval and --rrule.")
+    try:
+        return _occurrences(schedules.validate(members, after=start), start, count)
+    except InvalidSchedule as error:
+        if not error.field:
+            raise click.UsageError("Give one of --cron, --interval and --rrule, not several.") from None
+        raise click.BadParameter(error.reason, param_hint=f"'{OPTIONS.get(error.field, f'--{error.field}')}'") from None
+
+
+def _occurrences_of_deployment(deployment, start, count):
+    document = plain(transaction(lambda uow: require_deployment(uow, deployment), read_only=True))
+    if document["schedule"] is None:
+        raise Failed("The deployment has no schedule.")
+    try:
+        return _occurrences(schedules.parse(document["schedule"]), start, count)
+    except InvalidSchedule as error:
+        # what is stored is no fault of whoever asks for it
+        raise Failed(f"The deployment's schedule failed: {error}") from None
+
+
+def _occurrences(schedule, start, count):
+    return schedule, list(islice(schedule.occurrences(start, LATEST, count), count))
+
+
+def _described(schedule, instants):
+    notes = explain(schedule, instants)
+    return [
+        {"local": instant.astimezone(schedule.zone), "utc": instant, "daylight_saving": note}
+        for instant, note in zip(instants, notes, strict=True)
+    ]
+
+
+def _occurrence_row(occurrence):
+    return (*(f"{occurrence[side]:%a} {occurrence[side].isoformat(' ')}" for side in ("local", "utc")), occurrence["daylight_saving"])

@@ -1,75 +1,292 @@
-"""`flask runs`."""
+"""`mintaka runs`."""
 
 import click
 
-from app.cli.group import Noun, mintaka, transaction
+from app.cli.command_group import CommandGroup, Failed, flush, mintaka, transaction
 from app.cli.options import (
-    DEPLOYMENT,
     checked,
     flow_option,
+    instant_option,
     listing,
     name_option,
     page_options,
-    require_deployment,
     sort_option,
     tag_option,
     tell_rest,
+    yes_option,
 )
-from app.cli.output import output_option, plain, print_json, print_table
-from app.db.session import get_session
-from app.domain.states import StateType
+from app.cli.output import bold, output_option, plain, print_facts, print_json, print_table, relative, short_id, state_cell, styled
+from app.cli.references import DEPLOYMENT, RUN, require_deployment, require_run
+from app.cli.signals import stop_signals
+from app.domain.states import TERMINAL, StateType, new_state
 from app.repositories.flow_runs import FlowRuns
 from app.schemas.filters import Page
 
-runs = Noun("runs", help="Look at flow runs.")
+runs = CommandGroup("runs", help="Look at flow runs and end them. RUN is an id, or the beginning or the end of one.")
 
 STATES = [kind.value for kind in StateType]
-HEADINGS = ("NAME", "STATE", "EXPECTED START", "START", "TAGS", "ID")
+HEADINGS = ("ID", "FLOW/DEPLOYMENT", "NAME", "STATE", "START")
+# Values in one list of a filter, for a statement that every database takes
+CHUNK = 1000
+# Lines of a log read at a time
+LOG_LINES = 1000
+LEVELS = ((50, "CRITICAL", "red"), (40, "ERROR", "red"), (30, "WARNING", "yellow"), (20, "INFO", None), (0, "DEBUG", "bright_black"))
+
+run_argument = click.argument("run", type=RUN)
 
 
 @runs.command()
-@click.option("--deployment", type=DEPLOYMENT, help="Those of this deployment: its id, or FLOW/NAME.")
+@click.option("--deployment", type=DEPLOYMENT, metavar="DEPLOYMENT", help="Those of this deployment: its id, or FLOW/NAME.")
 @flow_option
 @name_option("flow_runs")
-@click.option("--state", "states", type=click.Choice(STATES, case_sensitive=False), multiple=True, help="Those in this state; repeatable.")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(STATES, case_sensitive=False),
+    metavar="TYPE",
+    multiple=True,
+    help=f"Those in a state of this type: {', '.join(STATES)}; repeat it for several.",
+)
 @tag_option("flow_runs")
-@click.option("--after", callback=checked(Page, "flow_runs.expected_start_time.after_"), help="Expected to start at this instant or later.")
-@click.option("--before", callback=checked(Page, "flow_runs.expected_start_time.before_"), help="... at this instant or earlier.")
-@sort_option(FlowRuns)
+@instant_option("--after", check=checked(Page, "flow_runs.expected_start_time.after_"), help="Expected to start at this instant or later.")
+@instant_option("--before", check=checked(Page, "flow_runs.expected_start_time.before_"), help="... at this instant or earlier.")
+@sort_option(FlowRuns.sorts)
 @page_options
 @output_option
 def ls(deployment, flow, name, states, tags, after, before, sort, part, output):
     """List flow runs.
 
-    Instants are ISO 8601; one without an offset is in UTC.
+    START is when a run started, or is expected to start. Instants are ISO 8601; one without an offset is in UTC. The ids are shortened;
+    every command takes them so. JSON has all of each run.
 
     \b
     Examples:
-      flask --app wsgi runs ls --limit 20
-      flask --app wsgi runs ls --deployment etl/nightly --state SCHEDULED --sort EXPECTED_START_TIME_ASC
-      flask --app wsgi runs ls --state FAILED --state CANCELLED --after 2022-06-01 --output json
+      mintaka runs ls --limit 20
+      mintaka runs ls --deployment etl/nightly --state SCHEDULED --sort EXPECTED_START_TIME_ASC
+      mintaka runs ls --state FAILED --state CANCELLED --after 2022-06-01 --output json
     """
 
-    def work():
+    def work(uow):
         criteria = {
             "name": {"like_": name},
             "tags": {"all_": tags},
             "state": {"type": {"any_": list(states) or None}},
             "expected_start_time": {"after_": after, "before_": before},
-            "deployment_id": {"any_": [require_deployment(deployment)["id"]] if deployment else None},
+            "deployment_id": {"any_": [require_deployment(uow, deployment)["id"]] if deployment else None},
         }
         filters = {"flow_runs": criteria, "flows": {"name": {"any_": [flow]}} if flow is not None else None}
-        return listing(FlowRuns(get_session(), mintaka().clock), filters, part, sort)
+        found, more = listing(uow.flow_runs, filters, part, sort)
+        return (found if output == "json" else with_names(uow, found)), more
 
     found, more = transaction(work, read_only=True)
     if output == "json":
         print_json(found)
     else:
-        print_runs(plain(found))
+        print_runs(found)
     tell_rest(more)
 
 
-def print_runs(found):
-    """Print flow runs, as plain JSON values, in a table."""
-    rows = [(run["name"], run["state_name"], run["expected_start_time"], run["start_time"], run["tags"], run["id"]) for run in found]
-    print_table(HEADINGS, rows)
+@runs.command()
+@run_argument
+@output_option
+def inspect(run, output):
+    """Show all there is to know about RUN, and the states it has been in.
+
+    JSON has these as further members of the run: flow_name, deployment_name (FLOW/NAME) and states.
+
+    \b
+    Examples:
+      mintaka runs inspect 9c1f2ab4
+      mintaka runs inspect 9c1f2ab4 --output json | jq .state.message
+    """
+
+    def work(uow):
+        [document] = with_names(uow, [require_run(uow, run)])
+        return document | {"states": uow.flow_runs.history(document["id"])}
+
+    document = transaction(work, read_only=True)
+    if output == "json":
+        print_json(document)
+        return
+    facts = plain(document)
+    facts["state"] = state_cell(facts)
+    first = ("id", "name", "deployment_name", "flow_name", "state")
+    print_facts({name: facts[name] for name in first} | {name: value for name, value in facts.items() if name not in ("states", *first)})
+    click.echo()
+    print_table(("SINCE", "STATE", "TYPE", "MESSAGE"), [_state_row(state) for state in plain(document["states"])])
+
+
+@runs.command()
+@click.argument("run_ids", metavar="RUN...", type=RUN, nargs=-1, required=True)
+@click.option("--message", default="Cancelled on the command line", show_default=True, help="The message of the state.")
+def cancel(run_ids, message):
+    """Set each RUN to CANCELLED.
+
+    A run that is not started yet is not started any more, and is not made again by its schedule. Whoever executes a run learns it the next
+    time that it reports. A run that has ended stays as it is, which is a failure; the other runs are cancelled all the same.
+
+    \b
+    Examples:
+      mintaka runs cancel 9c1f2ab4
+      mintaka runs cancel 9c1f2ab4 07be33d1 --message 'the source is down tonight'
+    """
+    refused = [reason for run in run_ids if (reason := _cancel(run, message))]
+    if refused:
+        raise Failed("; ".join(refused))
+
+
+def _cancel(run, message):
+    """Cancel one run. Return why it was refused, None when it was done."""
+
+    def work(uow):
+        document = require_run(uow, run)
+        state = new_state(StateType.CANCELLED, uow.clock(), message=message)
+        outcome = uow.orchestration.set_flow_run_state(document["id"], state)
+        if outcome["status"] == "WAIT":
+            # a run that waits for its time is ended all the same
+            outcome = uow.orchestration.set_flow_run_state(document["id"], state, force=True)
+        return document, outcome
+
+    try:
+        document, outcome = transaction(work)
+    except Failed as error:
+        return error.message
+    if outcome["status"] != "ACCEPT":
+        return f"{document['name']} ({document['id']}) is not cancelled: {outcome['details']['reason']}"
+    click.echo(f"{document['name']} ({document['id']}) is cancelled")
+    return None
+
+
+@runs.command()
+@run_argument
+@click.option(
+    "--level",
+    "least",
+    type=click.Choice([name for _, name, _ in reversed(LEVELS)], case_sensitive=False),
+    metavar="LEVEL",
+    help="Only lines of this level and above: DEBUG, INFO, WARNING, ERROR or CRITICAL.",
+)
+@output_option
+def logs(run, least, output):
+    """Print what RUN and its task runs logged, the oldest line first.
+
+    \b
+    Examples:
+      mintaka runs logs 9c1f2ab4
+      mintaka runs logs 9c1f2ab4 --level WARNING
+      mintaka runs logs 9c1f2ab4 --output json | jq -r '.[].message'
+    """
+    lowest = next((number for number, name, _ in LEVELS if name == least), None)
+    id = transaction(lambda uow: require_run(uow, run)["id"], read_only=True)
+    filters = {"logs": {"flow_run_id": {"any_": [id]}, "level": {"ge_": lowest}}}
+    found, offset = [], 0
+    while True:
+        page = transaction(lambda uow, offset=offset: uow.logs.find(filters, LOG_LINES, offset, "TIMESTAMP_ASC"), read_only=True)
+        if output == "json":
+            found += page
+        else:
+            for line in page:
+                _print_log(line)
+        offset += len(page)
+        if len(page) < LOG_LINES:
+            break
+    if output == "json":
+        print_json(found)
+
+
+def _print_log(line):
+    name, color = next((name, color) for number, name, color in LEVELS if line["level"] >= number)
+    at = line["timestamp"].strftime("%Y-%m-%d %H:%M:%S")
+    first, *more = line["message"].splitlines() or [""]
+    click.echo(f"{at}  {styled(f'{name:8}', fg=color)}  {styled(line['name'])}: {styled(first)}")
+    for text in more:
+        click.echo(f"    {styled(text)}")
+
+
+@runs.command()
+@run_argument
+@yes_option
+def delete(run, yes):
+    """Delete RUN with its task runs and its history.
+
+    A run that its schedule made is made again while its time has not come; `mintaka runs cancel` skips it for good.
+
+    \b
+    Examples:
+      mintaka runs delete 9c1f2ab4
+      mintaka runs delete 9c1f2ab4 --yes
+    """
+    document = transaction(lambda uow: require_run(uow, run), read_only=True)
+    named = f"{document['name']} ({document['id']})"
+    if not yes:
+        click.confirm(f"Delete the run {named}, {document['state_name']}, with its task runs?", abort=True, err=True)
+    transaction(lambda uow: uow.flow_runs.delete(document["id"]))
+    click.echo(f"{named} is deleted")
+
+
+@runs.command()
+@run_argument
+@click.option("--interval", type=click.FloatRange(0.1, 3600), default=1.0, show_default=True, metavar="SECONDS", help="Look so often.")
+@click.pass_context
+def watch(ctx, run, interval):
+    """Print every state that RUN enters, until it ends.
+
+    The exit code is 0 when the run is COMPLETED, else 1. Ctrl-C ends the command, not the run.
+
+    \b
+    Examples:
+      mintaka runs watch 9c1f2ab4
+      mintaka runs watch 9c1f2ab4 --interval 10 && echo done
+    """
+    id = transaction(lambda uow: require_run(uow, run)["id"], read_only=True)
+    seen = set()
+    with stop_signals() as stop:
+        while True:
+            states = transaction(lambda uow: uow.flow_runs.history(id), read_only=True)
+            for state in states:
+                if state["id"] not in seen:
+                    seen.add(state["id"])
+                    _print_state(state)
+            last = states[-1]["type"] if states else None
+            if last in TERMINAL or stop.wait(interval):
+                break
+    ctx.exit(0 if last == StateType.COMPLETED else 1)
+
+
+def _print_state(state):
+    at = state["timestamp"].strftime("%Y-%m-%d %H:%M:%S")
+    message = f"  {styled(state['message'])}" if state["message"] else ""
+    click.echo(f"{at}  {state_cell({'state_name': state['name'], 'state_type': state['type']})}{message}")
+    flush()
+
+
+def with_names(uow, documents):
+    """Return documents of flow runs with the names of their flows, and FLOW/NAME of their deployments (None without one)."""
+    flows = _names(uow.flows, "flows", {document["flow_id"] for document in documents})
+    deployments = _names(uow.deployments, "deployments", {document["deployment_id"] for document in documents} - {None})
+    named = []
+    for document in documents:
+        flow, deployment = flows.get(document["flow_id"]), deployments.get(document["deployment_id"])
+        named.append(document | {"flow_name": flow, "deployment_name": deployment and f"{flow}/{deployment}"})
+    return named
+
+
+def _names(repository, entity, ids):
+    ids = sorted(ids)
+    chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
+    return {found["id"]: found["name"] for chunk in chunks for found in repository.find({entity: {"id": {"any_": chunk}}}, None)}
+
+
+def print_runs(documents):
+    """Print flow runs that `with_names` returned in a table."""
+    now = mintaka().clock()
+    print_table(HEADINGS, [_run_row(run, now) for run in documents])
+
+
+def _run_row(run, now):
+    start = relative(run["start_time"] or run["expected_start_time"], now)
+    return bold(short_id(run["id"])), run["deployment_name"] or run["flow_name"], run["name"], state_cell(run), start
+
+
+def _state_row(state):
+    return state["timestamp"], state_cell({"state_name": state["name"], "state_type": state["type"]}), state["type"], state["message"]

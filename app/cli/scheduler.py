@@ -1,4 +1,4 @@
-"""`flask scheduler`: the process that keeps runs made ahead of time, marks late ones and takes back those whose workers are gone."""
+"""`mintaka scheduler`: the process that keeps runs made ahead of time, marks late ones and takes back those whose workers are gone."""
 
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -7,15 +7,15 @@ from threading import Thread
 
 import click
 
-from app.cli.group import Noun, mintaka, require_current
+from app.cli.command_group import CommandGroup, counted, mintaka, require_current
 from app.cli.output import Progress, output_option, print_json
 from app.cli.signals import stop_signals
-from app.services.late_runs import LateRunMarker
-from app.services.leases import LeaseExpiry
-from app.services.passes import repeat
-from app.services.scheduler import Scheduler
+from app.scheduler.late_runs import LateRunMarker
+from app.scheduler.leases import LeaseExpiry
+from app.scheduler.loop import Scheduler
+from app.scheduler.passes import repeat
 
-scheduler = Noun("scheduler", help="Make the runs of active schedules.")
+scheduler = CommandGroup("scheduler", help="Make the runs of active schedules.")
 
 
 @scheduler.command()
@@ -35,17 +35,17 @@ def run(once, all_active, output):
 
     \b
     Examples:
-      flask --app wsgi scheduler run
-      flask --app wsgi scheduler run --once
-      MINTAKA_SCHEDULER_MAX_RUNS=500 flask --app wsgi scheduler run --once --all
+      mintaka scheduler run
+      mintaka scheduler run --once
+      MINTAKA_SCHEDULER_MAX_RUNS=500 mintaka scheduler run --once --all
     """
     if output == "json" and not once:
         raise click.UsageError("--output json needs --once; what a scheduler logs becomes JSON with MINTAKA_LOG_FORMAT=json.")
     require_current()
     parts = mintaka()
     settings = parts.settings
-    worker = Scheduler(parts.database, parts.clock, parts.policy, settings.scheduler_batch_size)
-    beside = [LeaseExpiry(parts.database, parts.clock), LateRunMarker(parts.database, parts.clock, settings.late_runs_after_seconds)]
+    worker = Scheduler(parts, settings.scheduler_batch_size)
+    beside = [LeaseExpiry(parts), LateRunMarker(parts, settings.late_runs_after_seconds)]
     with stop_signals() as stop:
         if once:
             _run_once(worker, beside, all_active, stop, output)
@@ -84,10 +84,9 @@ def _run_once(worker, beside, all_active, stop, output):
         for each in (report, *others.values()):
             click.echo(str(each))
     if report.failures:
-        click.echo(f"{report.failures} of the schedules failed; `flask deployments inspect` shows the reason of each.", err=True)
+        click.echo(f"{counted(report.failures, 'schedule')} failed; `mintaka deployments inspect` shows the reason.", err=True)
     if report.skipped:
-        click.echo(
-            f"{report.skipped} deployments were held by others and left as they are; another pass with --all takes them up.", err=True
-        )
+        held = counted(report.skipped, "deployment")
+        click.echo(f"Skipped {held} that another transaction holds; another pass with --all looks again.", err=True)
     if stop.asked:
         click.echo("Stopped by a signal: the pass may be incomplete.", err=True)

@@ -1,17 +1,18 @@
-"""`flask serve`: a whole Mintaka on one machine, for a first look, a laptop or a small installation."""
+"""`mintaka serve`: a whole Mintaka on one machine, for a first look, a laptop or a small installation."""
 
 import logging
 import os
 import signal
 import subprocess
 import sys
+from importlib.resources import files
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
 from app.addresses import tcp_addresses, unusable
-from app.cli.group import Alone, Failed
+from app.cli.command_group import Failed, StandaloneCommand, mintaka
+from app.cli.db import prepare_folder
 from app.cli.signals import stop_signals
 from app.db import migrate
 
@@ -22,8 +23,10 @@ CHECK_EVERY = 0.2
 # What a child is given on top of gunicorn's own graceful timeout, before it is killed
 MARGIN = 5.0
 
-GUNICORN = (sys.executable, "-m", "gunicorn", "--config", "python:app.serving.config", "wsgi:app")
-SCHEDULER = (sys.executable, "-m", "flask", "--app", "wsgi", "scheduler", "run")
+# By path: by name, another `app` in the current directory would be found
+PROGRAM = (sys.executable, str(files("app").joinpath("__main__.py")))
+WEB = (*PROGRAM, "web")
+SCHEDULER = (*PROGRAM, "scheduler", "run")
 
 
 def _start(command):
@@ -66,7 +69,7 @@ def supervise(commands, patience, wanted=lambda: True):
             _end(children.values(), patience)
 
 
-@click.command(cls=Alone)
+@click.command(cls=StandaloneCommand)
 @click.option("--exit-with-parent", is_flag=True, help="Stop, too, when the process that started this command ends.")
 @with_appcontext
 def serve(exit_with_parent):
@@ -77,20 +80,21 @@ def serve(exit_with_parent):
 
     \b
     Examples:
-      flask --app wsgi serve
-      MINTAKA_BIND=0.0.0.0:4200 MINTAKA_WORKERS=4 flask --app wsgi serve
+      mintaka serve
+      MINTAKA_BIND=0.0.0.0:4200 MINTAKA_WORKERS=4 mintaka serve
     """
     parent = os.getppid()
-    mintaka = current_app.extensions["mintaka"]
-    if reason := unusable(tcp_addresses(mintaka.settings.bind)):
+    parts = mintaka()
+    if reason := unusable(tcp_addresses(parts.settings.bind)):
         raise Failed(reason)
-    migrate.upgrade(mintaka.database)
+    prepare_folder(parts)
+    migrate.upgrade(parts.database)
     # the children have connections of their own
-    mintaka.database.dispose()
+    parts.database.dispose()
     sys.exit(
         supervise(
-            {"gunicorn": GUNICORN, "scheduler": SCHEDULER},
-            patience=mintaka.settings.graceful_timeout + MARGIN,
+            {"web": WEB, "scheduler": SCHEDULER},
+            patience=parts.settings.graceful_timeout + MARGIN,
             wanted=lambda: not exit_with_parent or os.getppid() == parent,
         )
     )

@@ -1,8 +1,8 @@
-"""`flask worker`: the worker's commands, which need no application, with help and errors as those of the others."""
+"""`mintaka worker`: the worker's commands, which need no application, with help and errors as those of the others."""
 
 import click
 
-from app.cli.group import EXIT_CODES, errors_on_one_line
+from app.cli.command_group import EXIT_CODES, errors_on_one_line
 from app.worker import cli
 
 

@@ -72,8 +72,8 @@ def broken_rule(error):
     return "The request breaks a rule of the database."
 
 
-def drivers_words(error):
-    """The first line of what the database's driver said, for operators; nothing when it was not asked.
+def driver_message(error):
+    """Return the first line of the database driver's message, for operators; an empty text when the driver was not asked.
 
     `error` is an Unavailable, or an error of SQLAlchemy's.
     """

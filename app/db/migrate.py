@@ -9,7 +9,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from app.db.dialects import delete_all, is_sqlite, migration_lock
+from app.db import types
+from app.db.engine import delete_all, is_sqlite, migration_lock
 from app.db.models import Base
 from app.errors import NotReady
 
@@ -30,21 +31,21 @@ def _known():
 
 @cache
 def head():
-    """The newest revision that this program knows."""
+    """Return the newest revision that this program knows."""
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def current(database):
-    """The revision the database is at, or None for one that was never migrated."""
+    """Return the revision the database is at, or None for one that was never migrated."""
     return database.run(_revision, read_only=True)
 
 
 def pending(database):
-    """What keeps the database from being used by this program, as a sentence; None when its migrations are current."""
+    """Return why this program cannot use the database, as a sentence, or None when its migrations are current."""
     at = current(database)
     if at == head():
         return None
-    return _too_new(at) or f"The database is at revision {at or 'none'} and needs {head()}; `flask --app wsgi db upgrade` migrates it."
+    return _too_new(at) or f"The database is at revision {at or 'none'} and needs {head()}; `mintaka db upgrade` migrates it."
 
 
 def require(database):
@@ -65,16 +66,16 @@ def _revision(session):
 
 
 def _too_new(at):
-    """What is to be done about a database whose revision a newer program made, as a sentence; None for any other."""
+    """Return what to do about a database that a newer program has migrated, as a sentence, or None for any other."""
     if at is None or at in _known():
         return None
     return f"The database is at revision {at}, which this program is too old to know: install the newer one, or downgrade with that."
 
 
 def upgrade(database, revision="head"):
-    """Migrate up to `revision`. Several processes may ask at once: one does the work, in one transaction.
+    """Migrate up to `revision`, in one transaction. Several processes may do so at once: one of them does the work.
 
-    Raises NotReady for a database that a newer program has migrated.
+    Raise NotReady for a database that a newer program has migrated.
     """
     _migrate(database, command.upgrade, revision)
 
@@ -90,10 +91,22 @@ def clear(session):
 
 
 def differences(database):
-    """What separates the tables of the database from the models: a list of Alembic's operations, empty when they agree."""
+    """Return how the tables of the database differ from the models: a list of Alembic's operations, empty when they agree."""
     with database.engine(read_only=True).connect() as connection:
-        options = {"compare_type": True, "compare_server_default": True, "include_object": _belongs_to(connection)}
-        return compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
+        return compare_metadata(MigrationContext.configure(connection, opts=comparison(connection)), Base.metadata)
+
+
+def comparison(connection):
+    """Return Alembic's options for comparing the models with the tables behind `connection`."""
+    return {"compare_type": True, "compare_server_default": True, "include_object": _belongs_to(connection)}
+
+
+def render_type(kind, value, context):
+    """Write a column type of `app.db.types` into a migration, with its import; leave all else to Alembic."""
+    if kind != "type" or type(value).__module__ != types.__name__:
+        return False
+    context.imports.add(f"from {types.__name__} import {type(value).__name__}")
+    return f"{type(value).__name__}()"
 
 
 def _migrate(database, direction, revision):

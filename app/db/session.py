@@ -8,7 +8,8 @@ from flask import g, has_app_context
 from sqlalchemy.exc import DBAPIError, TimeoutError
 from sqlalchemy.orm import Session
 
-from app.db import dialects, failures, migrate
+from app.db import failures, migrate
+from app.db.engine import database_url, engines, turn_taking
 from app.errors import Conflict, Unavailable
 
 ATTEMPTS = 4
@@ -18,7 +19,7 @@ class Database:
     """The database behind a URL. Engines are made in the process that uses them: a pool that crosses a fork gives wrong results."""
 
     def __init__(self, url, settings):
-        self.url = dialects.database_url(url)
+        self.url = database_url(url)
         self._settings = settings
         self._pid = None
         self._engines = None
@@ -26,26 +27,26 @@ class Database:
         self.is_migrated = False
 
     def engine(self, read_only=False):
-        """The engine of this process. With `read_only`, the one whose transactions only read."""
+        """Return the engine of this process. With `read_only`, return the one whose transactions only read."""
         if self._pid != os.getpid():
             for engine in self._engines or ():
                 engine.dispose(close=False)
-            self._engines = dialects.engines(self.url, self._settings)
+            self._engines = engines(self.url, self._settings)
             self._pid = os.getpid()
         return self._engines[read_only]
 
     @contextmanager
     def transaction(self, read_only=False):
-        """A session in one transaction: committed when the block ends, rolled back when it raises."""
+        """Yield a session in one transaction: committed when the block ends, rolled back when it raises."""
         with Session(self.engine(read_only), autoflush=False, expire_on_commit=False) as session, session.begin():
             yield session
 
     def run(self, work, read_only=False):
-        """What `work(session)` returns, from a transaction of its own.
+        """Run `work(session)` in a transaction of its own and return what it returned.
 
-        A deadlock, a serialization failure or a lost connection starts the whole transaction again, at most three times; `work` must
-        therefore do nothing but use the session. Raises Conflict for a broken rule of the schema, Unavailable when the database is
-        too busy or does not answer.
+        Run the whole transaction again, at most three times, after a deadlock, a serialization failure or a lost connection; `work` must
+        therefore do nothing but use the session. Raise Conflict for a broken constraint, Unavailable when the database is too busy or does
+        not answer.
         """
         for attempt in range(1, ATTEMPTS + 1):
             worked = False
@@ -73,8 +74,8 @@ class Database:
                     raise
 
     def take_turns(self):
-        """Let other writers in, where they would find no gap between this process's transactions."""
-        time.sleep(dialects.turn_taking(self.engine()))
+        """Pause between two write transactions where other processes would not get theirs in otherwise."""
+        time.sleep(turn_taking(self.engine()))
 
     def dispose(self):
         """Close this process's connections."""
@@ -85,7 +86,7 @@ class Database:
 
 
 def get_session():
-    """The session of the request (or command) being handled."""
+    """Return the session of the request or command that is being handled."""
     return g.session
 
 

@@ -10,12 +10,12 @@ from app.errors import InvalidField
 NOT_IN_CHECKSUM = ("description", "definitions")
 
 # How deep blocks may hold blocks, and how many one may hold in all: an answer has each of them, as often as it is held
-MOST_DEEP = 16
-MOST_HELD = 200
+MAX_DEPTH = 16
+MAX_HELD = 200
 
 
 def checksum(fields):
-    """What clients know the schema with `fields` by: the SHA-256 of its canonical JSON, without descriptions and definitions.
+    """Return the checksum of the schema with `fields`: the SHA-256 of its canonical JSON, without descriptions and definitions.
 
     Inside lists these stay. Clients compute the same, so every character counts.
     """
@@ -30,7 +30,7 @@ def _without(value):
 
 
 def schema_references(fields):
-    """(name, block type's name, checksum) of each schema that a schema with `fields` refers to. Raises InvalidField."""
+    """Return (name, block type's name, checksum) of each schema that a schema with `fields` refers to. Raise InvalidField."""
     at = "fields.block_schema_references"
     references = fields.get("block_schema_references") or {}
     if not isinstance(references, dict):
@@ -42,13 +42,13 @@ def schema_references(fields):
             if not values or not all(isinstance(value, str) for value in values):
                 raise InvalidField(at, "Each must be an object with block_type_name and block_schema_checksum, or a list of such.")
             found.append((name, *values))
-    if len(found) > MOST_HELD:
-        raise InvalidField(at, f"At most {MOST_HELD} references are allowed; these are {len(found)}.")
+    if len(found) > MAX_HELD:
+        raise InvalidField(at, f"At most {MAX_HELD} references are allowed; these are {len(found)}.")
     return found
 
 
 def definition(fields, definitions, name, block_type_name):
-    """The fields of the schema that the property `name` of `fields` refers to, or None where `definitions` lack them.
+    """Return the fields of the schema that the property `name` of `fields` refers to, or None where `definitions` lack them.
 
     Of several that a property may refer to, it is the one that says it is of the block type.
     """
@@ -71,7 +71,7 @@ def _member(value, name):
 
 
 def document_references(data):
-    """`data` without the members that stand for other blocks, and the ids of those as {name: UUID}. Raises InvalidField."""
+    """Return `data` without the members that stand for other blocks, and the ids of those as {name: UUID}. Raise InvalidField."""
     plain, references = {}, {}
     for name, value in data.items():
         if not (isinstance(value, dict) and "$ref" in value):
@@ -97,10 +97,10 @@ def check_nesting(held, roots):
 def _measure(held, id, above, measured):
     if id in above:
         raise InvalidField("data", "A block may not hold itself.")
-    if id not in measured and len(above) < MOST_DEEP:
+    if id not in measured and len(above) < MAX_DEPTH:
         below = [_measure(held, one, (*above, id), measured) for one in held.get(id, ())]
         measured[id] = 1 + max((deep for deep, _ in below), default=0), 1 + sum(count for _, count in below)
-    deep, count = measured.get(id, (MOST_DEEP + 1, 0))
-    if deep > MOST_DEEP or count > MOST_HELD:
-        raise InvalidField("data", f"Blocks may be nested {MOST_DEEP} deep, and hold {MOST_HELD} in all.")
+    deep, count = measured.get(id, (MAX_DEPTH + 1, 0))
+    if deep > MAX_DEPTH or count > MAX_HELD:
+        raise InvalidField("data", f"Blocks may be nested {MAX_DEPTH} deep, and hold {MAX_HELD} in all.")
     return deep, count

@@ -4,5 +4,5 @@ from datetime import UTC, datetime
 
 
 def utcnow():
-    """The current instant, with the UTC zone."""
+    """Return the current instant, with the UTC zone."""
     return datetime.now(UTC)

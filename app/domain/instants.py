@@ -7,9 +7,9 @@ LATEST = datetime(2200, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
 
 def parse(text):
-    """The UTC instant of an ISO 8601 `text`; one without an offset is read as UTC.
+    """Return the UTC instant of an ISO 8601 `text`; one without an offset is read as UTC.
 
-    Raises ValueError, with what is allowed, for text that is no instant or lies outside the years 1970 to 2200.
+    Raise ValueError, with what is allowed, for text that is no instant or lies outside the years 1970 to 2200.
     """
     try:
         value = datetime.fromisoformat(text)
@@ -25,10 +25,10 @@ def parse(text):
 
 
 def microseconds(value):
-    """Whole microseconds from the beginning of 1970 to an aware datetime."""
+    """Return the whole microseconds from the beginning of 1970 to an aware datetime."""
     return (value - EARLIEST) // timedelta(microseconds=1)
 
 
 def isoformat(value):
-    """ISO 8601 text of an aware datetime, in UTC, ending in `+00:00`."""
+    """Return the ISO 8601 text of an aware datetime, in UTC, ending in `+00:00`."""
     return value.astimezone(UTC).isoformat()

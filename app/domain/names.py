@@ -10,13 +10,13 @@ DRAWS = 2_000
 
 
 def random_name():
-    """Two words, such as `brave-otter`."""
+    """Return two words, such as `brave-otter`."""
     first, second = _words()
     return f"{random.choice(first)}-{random.choice(second)}"
 
 
 @cache
 def _words():
-    """The first and the second words of names: to draw one of each is many times faster than to have the library make a name."""
+    """Return the first and the second words of names: drawing one of each is many times faster than the library's own names."""
     drawn = [generate(2) for _ in range(DRAWS)]
     return tuple(sorted({words[place] for words in drawn}) for place in (0, 1))

@@ -42,11 +42,11 @@ class Transition:
     limits: Callable = field(default=lambda: ())
 
     def leaves(self, *types):
-        """Whether the run is in a state of one of `types`."""
+        """Return whether the run is in a state of one of `types`."""
         return self.previous is not None and self.previous.type in types
 
     def enters(self, type):
-        """Whether the proposed state is of that type."""
+        """Return whether the proposed state is of that type."""
         return self.proposed.type == type
 
 
@@ -153,7 +153,7 @@ TASK_RULES = (
 
 
 def judge(transition, rules):
-    """The verdict on `transition`, an Accept, Reject, Wait or Abort: that of the first rule that has one, Accept if none has."""
+    """Return the verdict on `transition`, an Accept, Reject, Wait or Abort: that of the first rule that has one, Accept if none has."""
     for rule in rules:
         verdict = rule(transition)
         if isinstance(verdict, Rename):

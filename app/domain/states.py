@@ -1,4 +1,8 @@
-"""States of runs: types, values, and what entering one does to its run. The rules are the reference's (Orion 2.0b7)."""
+"""States of runs: types, values, and what entering one does to its run. The rules are the reference's (Orion 2.0b7).
+
+`enter` is the rule. Statements that take many runs to a state at once repeat it in SQL (`app.repositories.claims`,
+`app.repositories.scheduled_runs`); tests/integration/test_bulk_states.py compares them with it.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,12 +48,12 @@ class State:
 
     @property
     def is_terminal(self):
-        """Whether a run in this state is over."""
+        """Return whether a run in this state is over."""
         return self.type in TERMINAL
 
 
 def new_state(type, now, *, name=None, message=None, data=None, state_details=None):
-    """The `State` a client asks for: named after its type unless named, and due now if SCHEDULED without a `scheduled_time`.
+    """Return the `State` a client asks for: named after its type unless named, and due now if SCHEDULED without a `scheduled_time`.
 
     `state_details` maps some of NO_DETAILS to values: ids as UUIDs or text, instants as aware datetimes.
     """
@@ -86,7 +90,7 @@ class RunTimes:
 
 
 def enter(times, previous, state):
-    """The `RunTimes` of a run that leaves `previous` (a `State`, or None for its first) and enters `state`."""
+    """Return the `RunTimes` of a run that leaves `previous` (a `State`, or None for its first) and enters `state`."""
     running = state.type == StateType.RUNNING
     # a state of another type may carry the time too, and means nothing by it
     due = state.scheduled_time if state.type == StateType.SCHEDULED else None
@@ -109,14 +113,14 @@ def enter(times, previous, state):
 
 
 def estimated_run_time(total_run_time, state_type, state_timestamp, now):
-    """Seconds a run has been running up to `now`: what is booked, and the present stretch if it runs."""
+    """Return how many seconds a run has been running up to `now`: the total of earlier stretches, and the present one if it runs."""
     if state_type == StateType.RUNNING and state_timestamp is not None:
         return total_run_time + max((now - state_timestamp).total_seconds(), 0.0)
     return total_run_time
 
 
 def estimated_start_time_delta(expected_start_time, start_time, state_type, now):
-    """Seconds between the expected and the actual start, or, for a run that should have started, up to `now`. Never negative."""
+    """Return the seconds between the expected and the actual start, or, for a run that should have started, up to `now`. Never negative."""
     if expected_start_time is None:
         return 0.0
     if start_time is None and state_type in TERMINAL:

@@ -1,91 +1,106 @@
-"""What every repository does the same way: find, count, read and delete rows of one table."""
+"""What every repository does the same way: read and delete the rows of one table, and find and count those that can be filtered."""
 
-from functools import cache, wraps
+from functools import lru_cache
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import BigInteger, bindparam, delete, func, select
 
 from app.errors import NotFound
-from app.repositories.filtering import where
+from app.repositories.filtering import read_filters, where
+
+# LIMIT NULL is an error on SQLite, so that a list without a limit has this one
+NO_LIMIT = 2**63 - 1
 
 
-def built_once(build):
-    """Decorate a function that builds statements for the dialect of a session, its last argument: each is built once, and kept.
-
-    To build a statement takes longer than to look up what it was compiled to. Values reach it as parameters.
-    """
-    kept = {}
-
-    @wraps(build)
-    def built(*arguments):
-        *owner, session = arguments
-        key = (*owner, session.get_bind().dialect.name)
-        if key not in kept:
-            kept[key] = build(*arguments)
-        return kept[key]
-
-    return built
+def part_of(statement):
+    """Return `statement` with the parameters `limit` and `offset`."""
+    return statement.limit(bindparam("limit", type_=BigInteger)).offset(bindparam("offset", type_=BigInteger))
 
 
 class Repository:
-    """Rows of one table as the documents that clients are answered. Takes a session, flushes nothing of its own, never commits.
+    """Rows of one table as the objects that clients are answered. It takes a session, and never commits.
 
-    A subclass names its `table`, its `entity` in filters, its `kind` in errors, its `sorts` (name to ORDER BY expressions, the first
-    being the default), and how a row becomes a document.
+    A subclass names its `table`, its `kind` in errors, and `selection`, the SELECT of the columns of an answer.
     """
 
     table = None
-    entity = None
     kind = None
-    sorts = {}
+    selection = None
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if cls.table is not None:
+            cls.selection_by_id = cls.selection.where(cls.table.c.id == bindparam("wanted"))
+            cls.deletion_by_id = delete(cls.table).where(cls.table.c.id == bindparam("wanted"))
 
     def __init__(self, session, clock):
         self.session = session
         self.clock = clock
 
-    @classmethod
-    def selection(cls):
-        """The SELECT whose rows `document` understands."""
-        raise NotImplementedError
-
     def document(self, row, now):
-        """The answer for one row, as a dict that JSON can be made of."""
-        raise NotImplementedError
-
-    def find(self, filters, limit, offset=0, sort=None):
-        """Documents of the rows that meet `filters`, totally ordered."""
-        order = self.sorts[sort] if sort else next(iter(self.sorts.values()))
-        statement = self.selection().where(*where(self.session, self.entity, filters)).order_by(*order).limit(limit).offset(offset)
-        return self._documents(statement)
-
-    def count(self, filters):
-        """How many rows meet `filters`."""
-        conditions = where(self.session, self.entity, filters)
-        return self.session.execute(select(func.count()).select_from(self.table).where(*conditions)).scalar_one()
+        """Return the answer for one row: a dict that becomes JSON."""
+        return row._asdict()
 
     def require(self, id):
-        """The document of row `id`. Raises NotFound."""
-        return self._the_one(self._by_id(), {"wanted": id})
-
-    def require_where(self, *conditions):
-        """The document of the one row that meets `conditions`. Raises NotFound."""
-        return self._the_one(self.selection().where(*conditions))
+        """Return the row `id`. Raise NotFound."""
+        return self._require(self.selection_by_id, {"wanted": id})
 
     def delete(self, id):
-        """Delete row `id`. Raises NotFound."""
-        if not self.session.execute(delete(self.table).where(self.table.c.id == id)).rowcount:
+        """Delete the row `id`. Raise NotFound."""
+        if not self.session.execute(self.deletion_by_id, {"wanted": id}).rowcount:
             raise NotFound(self.kind)
 
-    @classmethod
-    @cache  # to build a statement takes longer than to look up what it was compiled to
-    def _by_id(cls):
-        return cls.selection().where(cls.table.c.id == bindparam("wanted"))
-
-    def _the_one(self, statement, values=None):
-        found = self._documents(statement, values)
+    def _require(self, statement, parameters):
+        found = self._documents(statement, parameters)
         if not found:
             raise NotFound(self.kind)
         return found[0]
 
-    def _documents(self, statement, values=None):
+    def _documents(self, statement, parameters=None):
         now = self.clock()
-        return [self.document(row, now) for row in self.session.execute(statement, values)]
+        return [self.document(row, now) for row in self.session.execute(statement, parameters)]
+
+
+class ListedRepository(Repository):
+    """A repository that is listed as a whole. A subclass names its `order`, the ORDER BY expressions."""
+
+    order = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.page = part_of(cls.selection.order_by(*cls.order))
+
+    def list(self, limit=None, offset=0):
+        """Return the rows in order: at most `limit` (None: all), after the first `offset`."""
+        return self._documents(self.page, {"limit": NO_LIMIT if limit is None else limit, "offset": offset})
+
+
+class FilteredRepository(Repository):
+    """A repository whose rows can be filtered.
+
+    A subclass names its `entity` in filters, and its `sorts`: ORDER BY expressions by name, the first being the default.
+    """
+
+    entity = None
+    sorts = {}
+
+    def find(self, filters, limit, offset=0, sort=None):
+        """Return the rows that meet `filters`, in a total order: at most `limit` (None: all), after the first `offset`."""
+        shape, parameters = read_filters(filters)
+        statement = _find(type(self), shape, sort or next(iter(self.sorts)))
+        return self._documents(statement, parameters | {"offset": offset, "limit": NO_LIMIT if limit is None else limit})
+
+    def count(self, filters):
+        """Return how many rows meet `filters`."""
+        shape, parameters = read_filters(filters)
+        return self.session.execute(_count(type(self), shape), parameters).scalar_one()
+
+
+# Building a statement takes longer than looking up how it was compiled. Clients ask for few shapes, again and again
+@lru_cache(maxsize=512)
+def _find(repository, shape, sort):
+    return part_of(repository.selection.where(*where(repository.entity, shape)).order_by(*repository.sorts[sort]))
+
+
+@lru_cache(maxsize=512)
+def _count(repository, shape):
+    return select(func.count()).select_from(repository.table).where(*where(repository.entity, shape))

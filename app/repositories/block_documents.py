@@ -1,28 +1,62 @@
 """Block documents. Their data leaves this module decrypted and enters the database encrypted."""
 
-from functools import cache
-
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Integer, Text, Uuid, bindparam, delete, false, func, select, true, update
 from sqlalchemy import insert as plain_insert
 
-from app.db.dialects import advisory_lock, as_stored, insert
+from app.db.engine import advisory_lock
 from app.db.models import BlockDocument, BlockDocumentReference
+from app.db.sql import insert
+from app.db.types import as_stored
 from app.domain.blocks import check_nesting, document_references
 from app.domain.ids import new_id
 from app.errors import Conflict, InvalidField, NoKey, NotFound
 from app.repositories.base import Repository
 from app.repositories.block_schemas import BlockSchemas
 from app.repositories.block_types import BLOCK_TYPE, BlockTypes
-from app.repositories.reaching import references_from
+from app.repositories.references import references_from
 
 BLOCK_DOCUMENT = BlockDocument.__table__
 REFERENCE = BlockDocumentReference.__table__
 PARENT, OTHER = REFERENCE.c.parent_block_document_id, REFERENCE.c.reference_block_document_id
-ANSWERED = ("id", "created", "updated", "name", "block_schema_id", "block_type_id", "is_anonymous")
 IS_DEFAULT = BLOCK_DOCUMENT.c.is_default_storage_block_document
 
-# One number for whoever changes what only a look at many blocks can check: which holds which, and which is the default storage
+# The number of the lock on what only a look at many blocks can check: which holds which, and which is the default storage
 LOCK = 0x626C6F636B73
+
+MEMBERS = ("id", "created", "updated", "name", "block_schema_id", "block_type_id", "is_anonymous")
+SELECTION = select(*(BLOCK_DOCUMENT.c[name] for name in (*MEMBERS, "data")))
+BY_ID = SELECTION.where(BLOCK_DOCUMENT.c.id == bindparam("wanted"))
+BY_IDS = SELECTION.where(BLOCK_DOCUMENT.c.id.in_(bindparam("ids", type_=Uuid, expanding=True)))
+BY_NAMES = SELECTION.where(
+    BLOCK_DOCUMENT.c.block_type_id.in_(select(BLOCK_TYPE.c.id).where(BLOCK_TYPE.c.name == bindparam("block_type_name"))),
+    BLOCK_DOCUMENT.c.name == bindparam("name"),
+)
+BY_NAME = SELECTION.order_by(BLOCK_DOCUMENT.c.name, BLOCK_DOCUMENT.c.id)
+DEFAULT_STORAGE = SELECTION.where(IS_DEFAULT)
+LOCK_ROW = BY_ID.with_for_update()
+LOCK_SCHEMA_ID = select(BLOCK_DOCUMENT.c.block_schema_id).where(BLOCK_DOCUMENT.c.id == bindparam("wanted")).with_for_update()
+FIRST_ID = (
+    select(BLOCK_DOCUMENT.c.id)
+    .where(
+        BLOCK_DOCUMENT.c.block_type_id == bindparam("block_type_id"),
+        BLOCK_DOCUMENT.c.name.in_(bindparam("names", type_=Text, expanding=True)),
+    )
+    .limit(1)
+)
+SEALED = (
+    select(BLOCK_DOCUMENT.c.id, BLOCK_DOCUMENT.c.data)
+    .order_by(BLOCK_DOCUMENT.c.id)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update()
+)
+SEALED_AFTER = SEALED.where(BLOCK_DOCUMENT.c.id > bindparam("after"))
+INSERT = insert(BLOCK_DOCUMENT).on_conflict_do_nothing(index_elements=[BLOCK_DOCUMENT.c.block_type_id, BLOCK_DOCUMENT.c.name])
+UPDATE = update(BLOCK_DOCUMENT).where(BLOCK_DOCUMENT.c.id == bindparam("wanted"))
+SET_DEFAULT = UPDATE.values({IS_DEFAULT.name: true()})
+CLEAR_DEFAULT = update(BLOCK_DOCUMENT).where(IS_DEFAULT).values({IS_DEFAULT.name: false()})
+INSERT_REFERENCES = plain_insert(REFERENCE)
+DELETE_REFERENCES = delete(REFERENCE).where(bindparam("wanted", type_=Uuid) == PARENT)
+HELD_BELOW, HOLDING = references_from(REFERENCE, PARENT, OTHER), references_from(REFERENCE, OTHER, PARENT)
 
 
 class BlockDocuments(Repository):
@@ -30,20 +64,16 @@ class BlockDocuments(Repository):
 
     table = BLOCK_DOCUMENT
     kind = "Block document"
+    selection = SELECTION
 
     def __init__(self, session, clock, vault):
         super().__init__(session, clock)
         self.vault = vault
-
-    @classmethod
-    @cache
-    def selection(cls):
-        """The document's columns; what else belongs to an answer is fetched for all rows at once."""
-        return select(BLOCK_DOCUMENT)
+        self.schemas, self.types = BlockSchemas(session, clock), BlockTypes(session, clock)
 
     def list(self, is_anonymous, limit=None, offset=0, block_type_id=None):
-        """Documents by name; with `is_anonymous`, those that are or are not; with `block_type_id`, of that type."""
-        statement = self.selection().order_by(BLOCK_DOCUMENT.c.name, BLOCK_DOCUMENT.c.id).limit(limit).offset(offset)
+        """Return documents by name; with `is_anonymous`, those that are or are not; with `block_type_id`, of that type."""
+        statement = BY_NAME.limit(limit).offset(offset)
         if is_anonymous is not None:
             statement = statement.where(BLOCK_DOCUMENT.c.is_anonymous.is_(is_anonymous))
         if block_type_id is not None:
@@ -51,14 +81,13 @@ class BlockDocuments(Repository):
         return self._documents(statement)
 
     def read_by_names(self, block_type_name, name):
-        """The document called `name` of the type called `block_type_name`. Raises NotFound."""
-        of_type = BLOCK_DOCUMENT.c.block_type_id.in_(select(BLOCK_TYPE.c.id).where(BLOCK_TYPE.c.name == block_type_name))
-        return self.require_where(of_type, BLOCK_DOCUMENT.c.name == name)
+        """Return the document called `name` of the type called `block_type_name`. Raise NotFound."""
+        return self._require(BY_NAMES, {"block_type_name": block_type_name, "name": name})
 
     def create(self, values):
-        """The document of a new block, and whether it is new: an anonymous one that is the same as another is answered as that.
+        """Create a block, or find the anonymous one that is the same. Return its answer, and whether it is new.
 
-        Raises Conflict when the name is taken, InvalidField for references that cannot be.
+        Raise Conflict when the name is taken, InvalidField for references that cannot be.
         """
         data, now = values["data"], self.clock()
         plain, references = self._separated(data)
@@ -66,9 +95,7 @@ class BlockDocuments(Repository):
         if values["is_anonymous"] and (existing := self._id_of(values["block_type_id"], names)):
             return self.require(existing), False
         row = {"id": new_id(), "created": now, "updated": now} | values | {"name": names[0], "data": self.vault.seal(plain)}
-        key = [BLOCK_DOCUMENT.c.block_type_id, BLOCK_DOCUMENT.c.name]
-        statement = insert(self.session, BLOCK_DOCUMENT).values(row).on_conflict_do_nothing(index_elements=key)
-        while not self.session.execute(statement).rowcount:
+        while not self.session.execute(INSERT, row).rowcount:
             if not values["is_anonymous"]:
                 raise Conflict("A block of this type with this name exists already.")
             if existing := self._id_of(values["block_type_id"], names):
@@ -78,10 +105,10 @@ class BlockDocuments(Repository):
         return self.require(row["id"]), True
 
     def update(self, id, changes):
-        """Set `name` and `data`, where `changes` has them; null data stays as it is. Raises NotFound, Conflict, InvalidField."""
+        """Set `name` and `data`, where `changes` has them; null data stays as it is. Raise NotFound, Conflict, InvalidField."""
         data = changes.get("data")
         plain, references = (None, {}) if data is None else self._separated(data)
-        row = self.session.execute(self.selection().where(BLOCK_DOCUMENT.c.id == id).with_for_update()).one_or_none()
+        row = self.session.execute(LOCK_ROW, {"wanted": id}).one_or_none()
         if row is None:
             raise NotFound(self.kind)
         if "name" in changes and row.is_anonymous:
@@ -91,40 +118,42 @@ class BlockDocuments(Repository):
             columns["data"] = self.vault.seal(plain)
             if row.is_anonymous:
                 columns["name"] = self._anonymous_names(row._mapping, data)[0]
-        self.session.execute(update(BLOCK_DOCUMENT).where(BLOCK_DOCUMENT.c.id == id).values(columns))
+        self.session.execute(UPDATE, columns | {"wanted": id})
         if data is not None:
-            self.session.execute(delete(REFERENCE).where(id == PARENT))
+            self.session.execute(DELETE_REFERENCES, {"wanted": id})
             self._refer(id, references)
 
     def default_storage(self):
-        """The document of the block that is the default storage, or None."""
-        return next(iter(self._documents(self.selection().where(IS_DEFAULT))), None)
+        """Return the block that is the default storage, or None."""
+        return next(iter(self._documents(DEFAULT_STORAGE)), None)
 
     def clear_default_storage(self):
         """Let no block be the default storage."""
         advisory_lock(self.session.connection(), LOCK)
-        self.session.execute(update(BLOCK_DOCUMENT).where(IS_DEFAULT).values({IS_DEFAULT.name: False}))
+        self.session.execute(CLEAR_DEFAULT)
 
     def set_default_storage(self, id):
-        """Make the block the default storage, in place of any other. Raises NotFound, InvalidField for one that stores nothing."""
+        """Make the block the default storage, in place of any other. Raise NotFound, InvalidField for one that stores nothing."""
         self.clear_default_storage()
-        row = self.session.execute(
-            select(BLOCK_DOCUMENT.c.block_schema_id).where(BLOCK_DOCUMENT.c.id == id).with_for_update()
-        ).one_or_none()
+        row = self.session.execute(LOCK_SCHEMA_ID, {"wanted": id}).one_or_none()
         if row is None:
             raise NotFound(self.kind)
-        schema = BlockSchemas(self.session, self.clock).require(row.block_schema_id)
+        schema = self.schemas.require(row.block_schema_id)
         if "storage" not in schema["capabilities"]:
             raise InvalidField("", "The block is no storage: its schema lacks the capability 'storage'.")
-        self.session.execute(update(BLOCK_DOCUMENT).where(BLOCK_DOCUMENT.c.id == id).values({IS_DEFAULT.name: True}))
+        self.session.execute(SET_DEFAULT, {"wanted": id})
 
     def reseal(self, after, limit):
-        """Encrypt the next `limit` documents behind the id `after` (None: from the first) anew, with the first key.
+        """Encrypt the next `limit` documents after the id `after` (None: from the first) with the first key.
 
-        Returns the last of their ids (None when there was none), how many were done, and the ids of those that no key opens.
+        Return the last of their ids (None when there was none), how many were encrypted, and the ids of those that no key decrypts.
         """
-        statement = select(BLOCK_DOCUMENT.c.id, BLOCK_DOCUMENT.c.data).order_by(BLOCK_DOCUMENT.c.id).limit(limit).with_for_update()
-        rows = self.session.execute(statement.where(BLOCK_DOCUMENT.c.id > after) if after else statement).all()
+        rows = (
+            self.session.execute(SEALED_AFTER, {"limit": limit, "after": after})
+            if after
+            else self.session.execute(SEALED, {"limit": limit})
+        )
+        rows = rows.all()
         sealed, failed = {}, []
         for row in rows:
             try:
@@ -132,11 +161,14 @@ class BlockDocuments(Repository):
             except NoKey:
                 failed.append(row.id)
         for id, data in sealed.items():
-            self.session.execute(update(BLOCK_DOCUMENT).where(BLOCK_DOCUMENT.c.id == id).values(data=data))
+            self.session.execute(UPDATE, {"wanted": id, "data": data})
         return rows[-1].id if rows else None, len(sealed), failed
 
     def overview(self, is_anonymous, limit, offset):
-        """Rows of (type's name, name, id, is the default storage, when it was changed) by type and name, none of them decrypted."""
+        """Return rows of (type's name, name, id, is the default storage, when it was changed) by type and name, and how many follow.
+
+        None of them is decrypted.
+        """
         columns = (BLOCK_TYPE.c.name.label("block_type"), BLOCK_DOCUMENT.c.name, BLOCK_DOCUMENT.c.id, IS_DEFAULT, BLOCK_DOCUMENT.c.updated)
         statement = select(*columns).join(BLOCK_TYPE, BLOCK_TYPE.c.id == BLOCK_DOCUMENT.c.block_type_id)
         if is_anonymous is not None:
@@ -158,8 +190,7 @@ class BlockDocuments(Repository):
         return [f"anonymous:{digest}" for digest in self.vault.digests(same)]
 
     def _id_of(self, block_type_id, names):
-        conditions = (BLOCK_DOCUMENT.c.block_type_id == block_type_id, BLOCK_DOCUMENT.c.name.in_(names))
-        return self.session.scalar(select(BLOCK_DOCUMENT.c.id).where(*conditions).limit(1))
+        return self.session.scalar(FIRST_ID, {"block_type_id": block_type_id, "names": names})
 
     def _refer(self, id, references):
         if not references:
@@ -167,22 +198,24 @@ class BlockDocuments(Repository):
         now = self.clock()
         own = {PARENT.name: id, "created": now}
         values = [own | {"id": new_id(), "name": name, OTHER.name: other} for name, other in references.items()]
-        self.session.execute(plain_insert(REFERENCE), values)
-        above = [one.parent_block_document_id for one in references_from(self.session, REFERENCE, OTHER, PARENT, [id])]
+        self.session.execute(INSERT_REFERENCES, values)
+        above = [one.parent_block_document_id for one in self.session.execute(HOLDING, {"starts": [id]})]
         held = {}
-        for one in references_from(self.session, REFERENCE, PARENT, OTHER, [id, *above]):
+        for one in self.session.execute(HELD_BELOW, {"starts": [id, *above]}):
             held.setdefault(one.parent_block_document_id, []).append(one.reference_block_document_id)
         check_nesting(held, dict.fromkeys([id, *above]))
 
-    def _documents(self, statement, values=None):
-        rows = self.session.execute(statement, values).all()
-        references = references_from(self.session, REFERENCE, PARENT, OTHER, [row.id for row in rows])
+    def _documents(self, statement, parameters=None):
+        rows = self.session.execute(statement, parameters).all()
+        if not rows:
+            return []
+        references = self.session.execute(HELD_BELOW, {"starts": [row.id for row in rows]}).all()
         known = {row.id: row for row in rows}
         missing = {one.reference_block_document_id for one in references} - known.keys()
         if missing:
-            known |= {row.id: row for row in self.session.execute(self.selection().where(BLOCK_DOCUMENT.c.id.in_(missing)))}
-        schemas = BlockSchemas(self.session, self.clock).by_ids({row.block_schema_id for row in rows})
-        types = BlockTypes(self.session, self.clock).by_ids({row.block_type_id for row in known.values()})
+            known |= {row.id: row for row in self.session.execute(BY_IDS, {"ids": list(missing)})}
+        schemas = self.schemas.by_ids({row.block_schema_id for row in rows})
+        types = self.types.by_ids({row.block_type_id for row in known.values()})
         known = {id: row for id, row in known.items() if row.block_type_id in types}
         below = {}
         for one in references:
@@ -195,13 +228,13 @@ class BlockDocuments(Repository):
 
     def _whole(self, row, below, opened, schemas, types):
         data, references = _with_others(row, below, opened, types)
-        own = {name: getattr(row, name) for name in ANSWERED}
+        own = {name: getattr(row, name) for name in MEMBERS}
         related = {"block_schema": schemas[row.block_schema_id], "block_type": types[row.block_type_id]}
         return own | related | {"data": as_stored(data), "block_document_references": references}
 
 
 def _with_others(row, below, opened, types):
-    """The data of a document with that of those it holds, and what there is to say about them."""
+    """Return the data of a document with that of those it holds, and the description of those."""
     data, references = dict(opened[row.id]), {}
     for name, other in below.get(row.id, ()):
         data[name], further = _with_others(other, below, opened, types)

@@ -1,17 +1,21 @@
 """Deployments, and the columns by which the scheduler knows which of them are due."""
 
-from functools import cache
+from dataclasses import fields
 
 from sqlalchemy import Integer, Text, Uuid, bindparam, select, update
 
-from app.db.dialects import UtcDateTime, insert, raw, rows_from, rows_text
-from app.db.models import Deployment, Flow
-from app.domain.ids import new_id
+from app.db.models import Deployment as DeploymentModel
+from app.db.models import Flow
+from app.db.sql import insert, rows
+from app.db.types import JsonRows, UtcDateTime, raw
+from app.domain.deployments import Deployment, stored_schedule
+from app.domain.unset import UNSET, given
 from app.errors import NotFound
-from app.repositories.base import Repository, built_once
+from app.repositories.base import FilteredRepository
 
-DEPLOYMENT = Deployment.__table__
+DEPLOYMENT = DeploymentModel.__table__
 FLOW = Flow.__table__
+
 COLUMNS = (
     *(DEPLOYMENT.c[name] for name in ("id", "created", "updated", "name", "flow_id")),
     raw(DEPLOYMENT.c.flow_data),
@@ -22,125 +26,146 @@ COLUMNS = (
     DEPLOYMENT.c.flow_runner_type,
     raw(DEPLOYMENT.c.flow_runner_config),
 )
-ACTIVE = (DEPLOYMENT.c.is_schedule_active, DEPLOYMENT.c.schedule.is_not(None))
+SELECTION = select(*COLUMNS)
+_FLOW_ID = select(FLOW.c.id).where(FLOW.c.name == bindparam("flow_name")).scalar_subquery()
+BY_NAMES = SELECTION.where(DEPLOYMENT.c.name == bindparam("name"), DEPLOYMENT.c.flow_id == _FLOW_ID)
+
+# What a `Deployment` is made of
+STORED = select(*(DEPLOYMENT.c[field.name] for field in fields(Deployment) if field.name != "flow_data"))
+_BY_ID = STORED.where(DEPLOYMENT.c.id == bindparam("id"))
+_BY_NAME = STORED.where(DEPLOYMENT.c.flow_id == bindparam("flow_id"), DEPLOYMENT.c.name == bindparam("name"))
+# these do not hold up those who only refer to the row
+LOCK, LOCK_BY_NAME = _BY_ID.with_for_update(key_share=True), _BY_NAME.with_for_update(key_share=True)
+LOCK_FOR_DELETE = _BY_ID.with_for_update()
+KEEP = _BY_ID.with_for_update(read=True, key_share=True)
+
+_IS_ACTIVE = (DEPLOYMENT.c.is_schedule_active, DEPLOYMENT.c.schedule.is_not(None))
+CLAIM_DUE = (
+    STORED.where(DEPLOYMENT.c.top_up_due <= bindparam("now", type_=UtcDateTime))
+    .order_by(DEPLOYMENT.c.top_up_due, DEPLOYMENT.c.id)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(key_share=True, skip_locked=True)
+)
+CLAIM = (
+    STORED.where(DEPLOYMENT.c.id.in_(bindparam("ids", type_=Uuid, expanding=True)), *_IS_ACTIVE)
+    .order_by(DEPLOYMENT.c.id)
+    .with_for_update(key_share=True, skip_locked=True)
+)
+ACTIVE = select(DEPLOYMENT.c.id).where(*_IS_ACTIVE).order_by(DEPLOYMENT.c.id).limit(bindparam("limit", type_=Integer))
+ACTIVE_AFTER = ACTIVE.where(DEPLOYMENT.c.id > bindparam("last_id", type_=Uuid))
+
+INSERT = insert(DEPLOYMENT).on_conflict_do_nothing(index_elements=[DEPLOYMENT.c.flow_id, DEPLOYMENT.c.name]).returning(*COLUMNS)
+UPDATE = update(DEPLOYMENT).where(DEPLOYMENT.c.id == bindparam("wanted")).returning(*COLUMNS)
+
+_TOP_UPS = rows(
+    bindparam("top_ups", type_=JsonRows), deployment_id=Uuid, top_up_due=UtcDateTime, schedule_error=Text, schedule_failures=Integer
+)
+RECORD_TOP_UPS = (
+    update(DEPLOYMENT)
+    .where(DEPLOYMENT.c.id == _TOP_UPS.c.deployment_id)
+    .values({name: _TOP_UPS.c[name] for name in ("top_up_due", "schedule_error", "schedule_failures")})
+)
+NEVER_DUE = {"top_up_due": None, "schedule_error": None, "schedule_failures": 0}
 
 
-class Deployments(Repository):
+class Deployments(FilteredRepository):
     """The deployments of the registry, unique by flow and name."""
 
     table = DEPLOYMENT
     entity = "deployments"
     kind = "Deployment"
+    selection = SELECTION
     sorts = {"NAME_ASC": (DEPLOYMENT.c.name, DEPLOYMENT.c.id)}
 
-    @classmethod
-    @cache
-    def selection(cls):
-        """The columns of an answer."""
-        return select(*COLUMNS)
-
     def document(self, row, now):
-        """A deployment as clients see it: the flow runner is always an object."""
+        """Return a deployment as clients see it: the flow runner is always an object."""
         document = row._asdict()
         document["flow_runner"] = {"type": document.pop("flow_runner_type"), "config": document.pop("flow_runner_config")}
         return document
 
     def read_by_names(self, flow_name, name):
-        """The deployment `name` of the flow `flow_name`. Raises NotFound."""
-        return self._the_one(self._by_names(), {"flow_name": flow_name, "name": name})
+        """Return the deployment `name` of the flow `flow_name`. Raise NotFound."""
+        return self._require(BY_NAMES, {"flow_name": flow_name, "name": name})
 
-    @classmethod
-    @cache
-    def _by_names(cls):
-        flow_id = select(FLOW.c.id).where(FLOW.c.name == bindparam("flow_name")).scalar_subquery()
-        return cls.selection().where(DEPLOYMENT.c.name == bindparam("name"), DEPLOYMENT.c.flow_id == flow_id)
+    def lock_by_name(self, flow_id, name):
+        """Lock the deployment `name` of a flow until the transaction ends. Return the `Deployment`, or None.
 
-    def lock(self, *, for_delete=False, **identity):
-        """The whole row whose columns have the values `identity`, locked until the transaction ends, or None.
-
-        Who makes or removes runs of a schedule holds this lock, so that runs of two versions of it never mix. It does not hold up
-        those who only refer to the row, unless it is `for_delete`.
+        Whoever makes or removes runs of a schedule holds this lock, so that runs of two versions of it never mix.
         """
-        return self.session.execute(self._row(tuple(identity), key_share=not for_delete), identity).one_or_none()
+        row = self.session.execute(LOCK_BY_NAME, {"flow_id": flow_id, "name": name}).one_or_none()
+        return row and _stored(row)
 
-    def require_lock(self, id, for_delete=False):
-        """`lock` by id. Raises NotFound."""
-        row = self.lock(id=id, for_delete=for_delete)
-        if row is None:
-            raise NotFound(self.kind)
-        return row
+    def lock(self, id, *, for_delete=False):
+        """Lock the deployment `id` until the transaction ends. Return the `Deployment`. Raise NotFound."""
+        return self._require_stored(LOCK_FOR_DELETE if for_delete else LOCK, id)
 
     def require_for_run(self, id):
-        """The whole row `id`, kept from being deleted until the transaction ends. Raises NotFound."""
-        row = self.session.execute(self._row(("id",), read=True, key_share=True), {"id": id}).one_or_none()
+        """Return the `Deployment` `id`, and keep it from being deleted until the transaction ends. Raise NotFound."""
+        return self._require_stored(KEEP, id)
+
+    def _require_stored(self, statement, id):
+        row = self.session.execute(statement, {"id": id}).one_or_none()
         if row is None:
             raise NotFound(self.kind)
-        return row
+        return _stored(row)
 
-    @staticmethod
-    @cache
-    def _row(names, **lock):
-        identity = (DEPLOYMENT.c[name] == bindparam(name) for name in names)
-        return select(DEPLOYMENT).where(*identity).with_for_update(**lock)
-
-    def insert(self, values):
-        """The document of a new row, or None when the flow has a deployment of that name already."""
+    def insert(self, deployment):
+        """Insert a `Deployment`. Return its answer, or None when the flow has a deployment of that name already."""
         now = self.clock()
-        values = {"id": new_id(), "created": now, "updated": now} | values
-        row = self.session.execute(self._insertion(self.session), values).one_or_none()
+        values = _columns({field.name: getattr(deployment, field.name) for field in fields(deployment)})
+        row = self.session.execute(INSERT, {"created": now, "updated": now} | values).one_or_none()
         return row and self.document(row, now)
 
-    @staticmethod
-    @built_once
-    def _insertion(session):
-        key = [DEPLOYMENT.c.flow_id, DEPLOYMENT.c.name]
-        return insert(session, DEPLOYMENT).on_conflict_do_nothing(index_elements=key).returning(*COLUMNS)
-
-    def update(self, id, changes):
-        """Set the columns in `changes`, and when they changed. Returns the row's document."""
+    def update(self, id, changes, *, never_due=False):
+        """Set what the `DeploymentChanges` name, but for the identity; with `never_due`, let it have no runs made. Return the answer."""
         now = self.clock()
-        return self.document(self.session.execute(self._change(), {"updated": now} | changes | {"wanted": id}).one(), now)
-
-    @staticmethod
-    @cache
-    def _change():
-        return update(DEPLOYMENT).where(DEPLOYMENT.c.id == bindparam("wanted")).returning(*COLUMNS)
+        values = _columns(given(changes)) | (NEVER_DUE if never_due else {})
+        values = {name: value for name, value in values.items() if name not in ("flow_id", "name")}
+        return self.document(self.session.execute(UPDATE, values | {"updated": now, "wanted": id}).one(), now)
 
     def claim_due(self, now, limit):
-        """Whole rows of up to `limit` deployments due for a top-up at `now`, longest due first, locked.
+        """Lock up to `limit` deployments due for a top-up at `now`, longest due first, and skip those that others hold.
 
-        Those that others hold are passed over.
+        Return each as a `Deployment`.
         """
-        statement = select(DEPLOYMENT).where(DEPLOYMENT.c.top_up_due <= now).order_by(DEPLOYMENT.c.top_up_due, DEPLOYMENT.c.id)
-        return self.session.execute(statement.limit(limit).with_for_update(key_share=True, skip_locked=True)).all()
+        return [_stored(row) for row in self.session.execute(CLAIM_DUE, {"now": now, "limit": limit})]
 
     def claim(self, ids):
-        """Whole rows of those deployments of `ids` that have an active schedule, in order of id, locked.
+        """Lock those deployments of `ids` that have an active schedule, in order of id, and skip those that others hold.
 
-        Those that others hold are passed over.
+        Return each as a `Deployment`.
         """
-        statement = select(DEPLOYMENT).where(DEPLOYMENT.c.id.in_(ids), *ACTIVE).order_by(DEPLOYMENT.c.id)
-        return self.session.execute(statement.with_for_update(key_share=True, skip_locked=True)).all()
+        return [_stored(row) for row in self.session.execute(CLAIM, {"ids": ids})]
 
     def active_after(self, last_id, limit):
-        """The ids of up to `limit` deployments with an active schedule, in order, beyond `last_id` (None to begin)."""
-        statement = select(DEPLOYMENT.c.id).where(*ACTIVE)
-        if last_id is not None:
-            statement = statement.where(DEPLOYMENT.c.id > last_id)
-        return self.session.scalars(statement.order_by(DEPLOYMENT.c.id).limit(limit)).all()
+        """Return the ids of up to `limit` deployments with an active schedule, in order, beyond `last_id` (None to begin)."""
+        if last_id is None:
+            return self.session.scalars(ACTIVE, {"limit": limit}).all()
+        return self.session.scalars(ACTIVE_AFTER, {"limit": limit, "last_id": last_id}).all()
 
-    def record_top_ups(self, outcomes):
-        """Write when each deployment is due again.
-
-        `outcomes` are mappings of `id`, `top_up_due` (an instant or None), `schedule_error` (text or None) and `schedule_failures`.
-        """
-        if not outcomes:
+    def record_top_ups(self, top_ups):
+        """Write what the `TopUp`s say."""
+        if not top_ups:
             return
-        self.session.execute(_top_ups(self.session), {"outcomes": rows_text(self.session, outcomes)})
+        values = [
+            {
+                "deployment_id": top_up.deployment_id,
+                "top_up_due": top_up.due,
+                "schedule_error": top_up.error,
+                "schedule_failures": top_up.failures,
+            }
+            for top_up in top_ups
+        ]
+        self.session.execute(RECORD_TOP_UPS, {"top_ups": values})
 
 
-@built_once
-def _top_ups(session):
-    columns = {"top_up_due": UtcDateTime, "schedule_error": Text, "schedule_failures": Integer}
-    given = rows_from(session, bindparam("outcomes", type_=Text), id=Uuid, **columns)
-    return update(DEPLOYMENT).where(DEPLOYMENT.c.id == given.c.id).values({name: given.c[name] for name in columns})
+def _stored(row):
+    return Deployment(**row._asdict() | {"schedule": stored_schedule(row.schedule)})
+
+
+def _columns(values):
+    """Return the columns for `values`, fields of a deployment by name."""
+    columns = {name: value for name, value in values.items() if value is not UNSET}
+    if columns.get("schedule") is not None:
+        columns["schedule"] = columns["schedule"].to_document()
+    return columns

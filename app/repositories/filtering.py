@@ -1,21 +1,26 @@
-"""Filters as SQL: one function for every entity, so that a list and its count cannot disagree."""
+"""Filters as SQL: the same for every entity, so that a list and its count cannot disagree.
 
+What is asked is separated from the values, so that a statement is built once for each shape of filters.
+"""
+
+from functools import partial
 from typing import NamedTuple
 
-from sqlalchemy import exists, false, not_
+from sqlalchemy import bindparam, exists, false, not_
 
-from app.db.dialects import array_contains_all, contains_text, is_empty_array
 from app.db.models import Deployment, Flow, FlowRun, Log, TaskRun
-from app.domain.filters import conditions
+from app.db.sql import ArrayContainsAll, ContainsText, IsEmptyArray
+from app.db.types import Json, Substring
+from app.domain.filters import Criterion, conditions
 
 FLOW, DEPLOYMENT, FLOW_RUN, TASK_RUN = (model.__table__ for model in (Flow, Deployment, FlowRun, TaskRun))
 TABLES = {"flows": FLOW, "deployments": DEPLOYMENT, "flow_runs": FLOW_RUN, "task_runs": TASK_RUN, "logs": Log.__table__}
 
 
 class Relation(NamedTuple):
-    """How another entity hangs on the one that is listed: the condition that joins it, and what hangs on *it*.
+    """How an `other` entity is related to the one that is listed: the condition that joins it, and the `further` relations of it.
 
-    `reference` is the listed one's column that names the other, where it has one.
+    `reference` is the listed one's column that holds the other's id, where it has one.
     """
 
     other: str
@@ -45,72 +50,103 @@ RELATIONS = {
     "logs": (),
 }
 
+# What is needed of a value besides its parameter
+EMPTY, ONE = "empty", "one"
+
+
+def _any(column, parameter, variant):
+    if variant == EMPTY:
+        return false()
+    # SQLite uses an index on the SCHEDULED rows alone for an equality, and not for a list of one
+    return column == parameter(column.type) if variant == ONE else column.in_(parameter(column.type, expanding=True))
+
+
 OPERATORS = {
-    "any_": lambda session, column, value: _is_one_of(column, value) if value else false(),
-    "not_any_": lambda session, column, value: column.not_in(value) if value else None,
-    "like_": lambda session, column, value: contains_text(session, column, value),
-    "all_": lambda session, column, value: array_contains_all(session, column, value) if value else None,
-    "eq_": lambda session, column, value: column.is_(value),
-    "before_": lambda session, column, value: column <= value,
-    "after_": lambda session, column, value: column >= value,
-    "le_": lambda session, column, value: column <= value,
-    "ge_": lambda session, column, value: column >= value,
-    "is_null_": lambda session, column, value: _either(column.is_(None), value),
+    "any_": _any,
+    "not_any_": lambda column, parameter, _: column.not_in(parameter(column.type, expanding=True)),
+    "like_": lambda column, parameter, _: ContainsText(column, parameter(Substring)),
+    "all_": lambda column, parameter, _: ArrayContainsAll(column, parameter(Json)),
+    "eq_": lambda column, _, wanted: column.is_(wanted),
+    "before_": lambda column, parameter, _: column <= parameter(column.type),
+    "after_": lambda column, parameter, _: column >= parameter(column.type),
+    "le_": lambda column, parameter, _: column <= parameter(column.type),
+    "ge_": lambda column, parameter, _: column >= parameter(column.type),
+    "is_null_": lambda column, _, wanted: column.is_(None) if wanted else column.is_not(None),
 }
 
 
-def where(session, entity, filters):
-    """The conditions that rows of `entity` must meet.
+class Asked(NamedTuple):
+    """One operator of a filter without its value. `parameter` names that, `variant` says what else the SQL depends on."""
 
-    `filters` maps entities to criteria (see `app.domain.filters`); an entity that is absent or null asks for nothing, one that is
-    `{}` asks that such a row exists. Rows of None, which no criteria are made for, meet all.
+    criterion: Criterion
+    operator: str
+    parameter: str
+    variant: object
+
+
+def read_filters(filters):
+    """Return what `filters` ask for: a hashable shape for `where`, and the values by parameter name.
+
+    `filters` maps entities to criteria (see `app.domain.filters`). An entity that is absent or null asks for nothing, one that is `{}`
+    asks that such a row exists. Other members are passed over.
     """
-    if entity is None:
-        return []
-    own = filters.get(entity)
-    return _own_conditions(session, entity, own or {}) + _related_conditions(session, RELATIONS[entity], filters)
-
-
-def _own_conditions(session, entity, criteria):
-    found = []
-    for criterion, operator, value in conditions(entity, criteria):
-        if operator == "exists_":
-            subflow = exists().where(FLOW_RUN.c.parent_task_run_id == TASK_RUN.c.id).correlate(TASK_RUN)
-            found.append(_either(subflow, value))
+    shape, parameters = [], {}
+    for entity in TABLES:
+        criteria = filters.get(entity)
+        if criteria is None:
             continue
-        column = TABLES[entity].c[criterion.column]
-        if criterion.kind == "tags" and operator == "is_null_":
-            found.append(_either(is_empty_array(session, column), value))
-        else:
-            found.append(OPERATORS[operator](session, column, value))
-    return [condition for condition in found if condition is not None]
+        asked = []
+        for criterion, operator, value in conditions(entity, criteria):
+            name, variant = f"{entity}_{criterion.field}_{operator}".replace(".", "_"), None
+            if operator in ("not_any_", "all_") and not value:
+                continue  # of nothing, all are there and none is refused
+            if operator in ("eq_", "is_null_", "exists_"):
+                variant = value
+            elif operator == "any_" and len(value) <= 1:
+                variant = ONE if value else EMPTY
+                if value:
+                    parameters[name] = value[0]
+            else:
+                parameters[name] = value
+            asked.append(Asked(criterion, operator, name, variant))
+        shape.append((entity, tuple(asked)))
+    return tuple(shape), parameters
 
 
-def _related_conditions(session, relations, filters):
+def where(entity, shape):
+    """Return the conditions that rows of `entity` must meet, for the `shape` of filters that `read_filters` returned."""
+    asked = dict(shape)
+    return _own_conditions(entity, asked.get(entity, ())) + _related_conditions(RELATIONS[entity], asked)
+
+
+def _own_conditions(entity, asked):
+    return [_condition(one, TABLES[entity].c.get(one.criterion.column)) for one in asked]
+
+
+def _condition(asked, column):
+    if asked.operator == "exists_":
+        subflow = exists().where(FLOW_RUN.c.parent_task_run_id == TASK_RUN.c.id).correlate(TASK_RUN)
+        return subflow if asked.variant else not_(subflow)
+    if asked.criterion.kind == "tags" and asked.operator == "is_null_":
+        return IsEmptyArray(column) if asked.variant else not_(IsEmptyArray(column))
+    return OPERATORS[asked.operator](column, partial(_parameter, asked.parameter), asked.variant)
+
+
+def _parameter(name, type, expanding=False):
+    return bindparam(name, type_=type, expanding=expanding)
+
+
+def _related_conditions(relations, asked):
     found = []
     for relation in relations:
-        criteria = filters.get(relation.other)
-        deeper = _related_conditions(session, relation.further, filters)
-        if criteria is None and not deeper:
+        deeper = _related_conditions(relation.further, asked)
+        if relation.other not in asked and not deeper:
             continue
-        asked = list(conditions(relation.other, criteria or {}))
-        if relation.reference is not None and not deeper and all(criterion.column == "id" for criterion, _, _ in asked):
-            # the foreign key vouches for the other row: to ask for its id is to ask for the reference
+        own = asked.get(relation.other, ())
+        if relation.reference is not None and not deeper and all(one.criterion.column == "id" for one in own):
+            # the foreign key guarantees that the other row exists: its id is the reference
             found.append(relation.reference.is_not(None))
-            found += [
-                condition
-                for _, operator, value in asked
-                if (condition := OPERATORS[operator](session, relation.reference, value)) is not None
-            ]
+            found += [_condition(one, relation.reference) for one in own]
         else:
-            found.append(exists().where(relation.joined, *_own_conditions(session, relation.other, criteria or {}), *deeper))
+            found.append(exists().where(relation.joined, *_own_conditions(relation.other, own), *deeper))
     return found
-
-
-def _is_one_of(column, values):
-    # SQLite uses an index on the SCHEDULED rows alone for an equality, and not for a list of one
-    return column == values[0] if len(values) == 1 else column.in_(values)
-
-
-def _either(condition, wanted):
-    return condition if wanted else not_(condition)

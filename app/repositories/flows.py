@@ -1,26 +1,33 @@
 """Flows."""
 
-from functools import cache
+from sqlalchemy import bindparam, select, update
 
-from sqlalchemy import select, update
-
-from app.db.dialects import insert, raw
 from app.db.models import Deployment, Flow
+from app.db.sql import insert
+from app.db.types import raw
 from app.domain.ids import new_id
 from app.errors import NotFound
-from app.repositories.base import Repository
+from app.repositories.base import FilteredRepository
 
 DEPLOYMENT = Deployment.__table__
 FLOW = Flow.__table__
 COLUMNS = (FLOW.c.id, FLOW.c.created, FLOW.c.updated, FLOW.c.name, raw(FLOW.c.tags))
+SELECTION = select(*COLUMNS)
+BY_NAME = SELECTION.where(FLOW.c.name == bindparam("name"))
+INSERT = insert(FLOW).on_conflict_do_nothing(index_elements=[FLOW.c.name]).returning(*COLUMNS)
+UPDATE = update(FLOW).where(FLOW.c.id == bindparam("wanted"))
+LOCK = select(FLOW.c.id).where(FLOW.c.id == bindparam("wanted")).with_for_update()
+DEPLOYMENTS = select(DEPLOYMENT.c.id).where(DEPLOYMENT.c.flow_id == bindparam("wanted")).order_by(DEPLOYMENT.c.id)
+LOCK_DEPLOYMENTS = DEPLOYMENTS.with_for_update()
 
 
-class Flows(Repository):
+class Flows(FilteredRepository):
     """The flows of the registry, unique by name."""
 
     table = FLOW
     entity = "flows"
     kind = "Flow"
+    selection = SELECTION
     sorts = {
         "NAME_ASC": (FLOW.c.name, FLOW.c.id),
         "NAME_DESC": (FLOW.c.name.desc(), FLOW.c.id.desc()),
@@ -28,53 +35,41 @@ class Flows(Repository):
         "UPDATED_DESC": (FLOW.c.updated.desc(), FLOW.c.id.desc()),
     }
 
-    @classmethod
-    @cache
-    def selection(cls):
-        """The columns of an answer."""
-        return select(*COLUMNS)
-
-    def document(self, row, now):
-        """A flow as clients see it."""
-        return row._asdict()
-
     def create(self, name, tags):
-        """The flow called `name`, and whether it was made now; one that exists stays as it is."""
+        """Create the flow called `name`, or find it and leave it as it is. Return its answer, and whether it is new."""
         now = self.clock()
         values = {"id": new_id(), "created": now, "updated": now, "name": name, "tags": tags}
-        statement = insert(self.session, FLOW).on_conflict_do_nothing(index_elements=[FLOW.c.name]).returning(*COLUMNS)
         while True:
-            row = self.session.execute(statement, values).one_or_none()
+            row = self.session.execute(INSERT, values).one_or_none()
             if row is not None:
                 return self.document(row, now), True
-            existing = self._documents(self.selection().where(FLOW.c.name == name))
+            existing = self._documents(BY_NAME, {"name": name})
             if existing:
                 return existing[0], False
             # it was deleted since the insert
 
     def read_by_name(self, name):
-        """The flow called `name`. Raises NotFound."""
-        return self.require_where(FLOW.c.name == name)
+        """Return the flow called `name`. Raise NotFound."""
+        return self._require(BY_NAME, {"name": name})
 
     def update(self, id, changes):
-        """Set the columns in `changes`. Raises NotFound."""
-        if not self.session.execute(update(FLOW).where(FLOW.c.id == id).values(changes | {"updated": self.clock()})).rowcount:
+        """Set the columns in `changes`. Raise NotFound."""
+        if not self.session.execute(UPDATE, changes | {"updated": self.clock(), "wanted": id}).rowcount:
             raise NotFound(self.kind)
 
     def delete(self, id):
-        """Delete the flow with its deployments and runs. Raises NotFound."""
-        while not self._hold(id):
+        """Delete the flow with its deployments and runs. Raise NotFound."""
+        while not self._lock(id):
             pass
         super().delete(id)
 
-    def _hold(self, id):
-        """Lock the flow's deployments and then the flow. False, and the flow not locked, if it got another deployment in between."""
+    def _lock(self, id):
+        """Lock the flow's deployments and then the flow. Return False, the flow not locked, if it got another deployment in between."""
         # deployments first: whoever makes runs of one holds it and then refers to the flow; the other way round both would wait
-        own = select(DEPLOYMENT.c.id).where(DEPLOYMENT.c.flow_id == id).order_by(DEPLOYMENT.c.id)
-        held = self.session.scalars(own.with_for_update()).all()
+        held = self.session.scalars(LOCK_DEPLOYMENTS, {"wanted": id}).all()
         savepoint = self.session.begin_nested()
-        self.session.execute(select(FLOW.c.id).where(FLOW.c.id == id).with_for_update())
-        complete = self.session.scalars(own).all() == held
-        # only going back to a savepoint lets go of a lock before the transaction ends
+        self.session.execute(LOCK, {"wanted": id})
+        complete = self.session.scalars(DEPLOYMENTS, {"wanted": id}).all() == held
+        # only a rollback to a savepoint releases a lock before the transaction ends
         (savepoint.commit if complete else savepoint.rollback)()
         return complete

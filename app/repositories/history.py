@@ -1,46 +1,64 @@
 """The history of runs: how many were expected to start when, and in which states they are."""
 
-from sqlalchemy import Float, case, func, literal, select
+from functools import lru_cache
 
-from app.db.dialects import epoch_microseconds
+from sqlalchemy import BigInteger, Float, bindparam, case, func, literal, select
+
+from app.db.sql import EpochMicroseconds
+from app.db.types import UtcDateTime
 from app.domain.instants import microseconds
 from app.domain.states import TERMINAL, StateType
-from app.repositories.filtering import where
+from app.repositories.filtering import read_filters, where
 
 
-def count_by_interval(runs, filters, start, length, intervals):
-    """How the runs that meet `filters` spread over so many `intervals`, each as long as the timedelta `length`, the first at `start`.
+class RunHistory:
+    """The history of the runs of one kind; `runs` is its repository."""
 
-    `runs` is the repository of either kind of run. Rows of (number of the interval, state type, state name, runs, seconds they have been
-    running, seconds they were late), for what there is, in that order; one statement, whose work grows with the runs alone.
-    """
-    table, now = runs.table, microseconds(runs.clock())
-    expected = epoch_microseconds(runs.session, table.c.expected_start_time)
-    started = epoch_microseconds(runs.session, table.c.start_time)
-    state = runs.state_table.c
-    entered = select(epoch_microseconds(runs.session, state.timestamp)).where(state.id == table.c.state_id).correlate(table)
-    waits_no_more = table.c.start_time.is_(None) & table.c.state_type.in_(TERMINAL)
+    def __init__(self, session, clock, runs):
+        self.session, self.clock, self.runs = session, clock, runs
+
+    def count_by_interval(self, filters, start, length, intervals):
+        """Return how the runs that meet `filters` spread over so many `intervals`, each as long as the timedelta `length`, from `start` on.
+
+        The rows are (number of the interval, state type, state name, runs, seconds they have been running, seconds they were late), for
+        what there is, in that order. This is one statement, whose work grows with the runs alone.
+        """
+        shape, parameters = read_filters(filters)
+        parameters |= {"start": start, "end": start + intervals * length}
+        parameters |= {"now": microseconds(self.clock()), "start_microseconds": microseconds(start)}
+        parameters["length"] = microseconds(start + length) - microseconds(start)
+        rows = self.session.execute(_statement(type(self.runs), shape), parameters)
+        # a database's collation may be another's
+        return sorted(tuple(row) for row in rows)
+
+
+@lru_cache(maxsize=128)
+def _statement(runs, shape):
+    table, state = runs.table.c, runs.state_table.c
+    now, start, length = (bindparam(name, type_=BigInteger) for name in ("now", "start_microseconds", "length"))
+    expected, started = EpochMicroseconds(table.expected_start_time), EpochMicroseconds(table.start_time)
+    entered = select(EpochMicroseconds(state.timestamp)).where(state.id == table.state_id).correlate(runs.table)
+    waits_no_more = table.start_time.is_(None) & table.state_type.in_(sorted(kind.value for kind in TERMINAL))
     run = (
         select(
-            ((expected - microseconds(start)) // (microseconds(start + length) - microseconds(start))).label("interval"),
-            table.c.state_type,
-            table.c.state_name,
-            table.c.total_run_time,
-            # only what runs is looked up
-            case((table.c.state_type == StateType.RUNNING, now - entered.scalar_subquery()), else_=0).label("running"),
+            ((expected - start) // length).label("interval"),
+            table.state_type,
+            table.state_name,
+            table.total_run_time,
+            # only for what runs is the state's time read
+            case((table.state_type == literal(StateType.RUNNING.value), now - entered.scalar_subquery()), else_=0).label("running"),
             case((waits_no_more, 0), else_=func.coalesce(started, now) - expected).label("late"),
         )
-        .where(table.c.expected_start_time >= start, table.c.expected_start_time < start + intervals * length)
-        .where(table.c.state_type.is_not(None), *where(runs.session, runs.entity, filters))
+        .where(table.expected_start_time >= bindparam("start", type_=UtcDateTime))
+        .where(table.expected_start_time < bindparam("end", type_=UtcDateTime))
+        .where(table.state_type.is_not(None), *where(runs.entity, shape))
         .subquery("run")
     )
     group = (run.c.interval, run.c.state_type, run.c.state_name)
     sums = (func.sum(run.c.total_run_time + _seconds(run.c.running)), func.sum(_seconds(run.c.late)))
-    rows = runs.session.execute(select(*group, func.count(), *sums).group_by(*group))
-    # a database's collation may be another's
-    return sorted(tuple(row) for row in rows)
+    return select(*group, func.count(), *sums).group_by(*group)
 
 
 def _seconds(expression):
-    """Seconds of an expression in microseconds; none where it is negative, since two servers' clocks may disagree."""
+    """Return the seconds of an expression in microseconds; none where it is negative, since two servers' clocks may disagree."""
     return case((expression > 0, expression), else_=0) * literal(1e-6, Float(53))

@@ -1,25 +1,30 @@
 """Logs: lines that runs logged, which come in long batches."""
 
-from functools import cache
-
-from sqlalchemy import Integer, Text, Uuid, literal, select
+from sqlalchemy import Integer, Text, Uuid, bindparam, select
 from sqlalchemy import insert as plain_insert
 
-from app.db.dialects import UtcDateTime, rows_of
 from app.db.models import Log
+from app.db.sql import rows
+from app.db.types import JsonRows, UtcDateTime
 from app.domain.ids import new_id
-from app.repositories.base import Repository
+from app.repositories.base import FilteredRepository
 
 LOG = Log.__table__
-GIVEN = {"id": Uuid, "name": Text, "level": Integer, "message": Text, "timestamp": UtcDateTime, "flow_run_id": Uuid, "task_run_id": Uuid}
+
+_TYPES = {"id": Uuid, "name": Text, "level": Integer, "message": Text, "timestamp": UtcDateTime, "flow_run_id": Uuid, "task_run_id": Uuid}
+_LOGS = rows(bindparam("logs", type_=JsonRows), **_TYPES)
+INSERT = plain_insert(LOG).from_select(["created", *_TYPES], select(bindparam("now", type_=UtcDateTime), *_LOGS.c), include_defaults=False)
+# a log never changes: it was updated when it was made
+SELECTION = select(LOG.c.id, LOG.c.created, LOG.c.created.label("updated"), *(LOG.c[name] for name in _TYPES if name != "id"))
 
 
-class Logs(Repository):
+class Logs(FilteredRepository):
     """Lines that runs logged. Nothing ties them to their runs, which may not exist here, or no more."""
 
     table = LOG
     entity = "logs"
     kind = "Log"
+    selection = SELECTION
     sorts = {
         "TIMESTAMP_ASC": (LOG.c.timestamp, LOG.c.id),
         "TIMESTAMP_DESC": (LOG.c.timestamp.desc(), LOG.c.id.desc()),
@@ -31,20 +36,7 @@ class Logs(Repository):
         "TASK_RUN_ID_DESC": (LOG.c.task_run_id.desc().nulls_last(), LOG.c.timestamp.desc(), LOG.c.id.desc()),
     }
 
-    @classmethod
-    @cache
-    def selection(cls):
-        """The columns of an answer. A log never changes: it was updated when it was made."""
-        return select(*LOG.c, LOG.c.created.label("updated"))
-
-    def document(self, row, now):
-        """A log as clients see it."""
-        return row._asdict()
-
     def create(self, logs):
         """Keep `logs`, mappings of the columns that clients give. Those of one instant are listed in the order given."""
-        if not logs:
-            return
-        given = rows_of(self.session, [{"id": new_id(), **log} for log in logs], **GIVEN)
-        source = select(literal(self.clock(), UtcDateTime), *given.c)
-        self.session.execute(plain_insert(LOG).from_select(["created", *GIVEN], source, include_defaults=False))
+        if logs:
+            self.session.execute(INSERT, {"logs": [{"id": new_id(), **log} for log in logs], "now": self.clock()})

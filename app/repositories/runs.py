@@ -1,22 +1,53 @@
-"""What flow runs and task runs share: the state that is embedded in an answer, and writing a run with its first state."""
+"""What flow runs and task runs share: the state that is embedded in an answer, writing a run with its first state, and entering others."""
 
-from functools import cache
-
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Float, Integer, Text, Uuid, bindparam, select, update
 from sqlalchemy import insert as plain_insert
 
-from app.db.dialects import Json, insert, raw
+from app.db.sql import insert, rows
+from app.db.types import Json, JsonRows, UtcDateTime, raw
 from app.domain.ids import new_id
 from app.domain.instants import parse
 from app.domain.states import RunTimes, State, StateType, enter, estimated_run_time, estimated_start_time_delta
 from app.errors import NotFound
-from app.repositories.base import Repository, built_once
+from app.repositories.base import FilteredRepository
 
-STATE_COLUMNS = ("type", "name", "timestamp", "message", "data", "state_details")
+STATE_MEMBERS = ("type", "name", "timestamp", "message", "data", "state_details")
+
+# Columns of an answer that both kinds of run have
+SHARED_COLUMNS = (
+    "id",
+    "created",
+    "updated",
+    "name",
+    "tags",
+    "state_id",
+    "state_type",
+    "state_name",
+    "run_count",
+    "total_run_time",
+    "expected_start_time",
+    "next_scheduled_start_time",
+    "start_time",
+    "end_time",
+)
+
+# Columns that entering a state changes, apart from `updated` and `state_id`
+TIMES = tuple(RunTimes.__dataclass_fields__)
+ENTERED = {
+    "state_type": Text,
+    "state_name": Text,
+    "run_count": Integer,
+    "total_run_time": Float(53),
+    "expected_start_time": UtcDateTime,
+    "next_scheduled_start_time": UtcDateTime,
+    "start_time": UtcDateTime,
+    "end_time": UtcDateTime,
+}
+STATE_TYPES = {"type": Text, "name": Text, "timestamp": UtcDateTime, "message": Text, "data": Json, "state_details": Json}
 
 
 def run_sorts(table):
-    """The orders in which runs can be listed, as the reference names them. Runs without the sorted value come last."""
+    """Return the orders in which runs can be listed, as the reference names them. Runs without the sorted value come last."""
     return {
         "ID_DESC": (table.c.id.desc(),),
         "EXPECTED_START_TIME_ASC": (table.c.expected_start_time.asc().nulls_last(), table.c.id),
@@ -28,36 +59,60 @@ def run_sorts(table):
     }
 
 
-class Runs(Repository):
-    """Runs of one kind, each with its current state."""
+def answer_columns(table, names):
+    """Return the columns of a table in an answer, JSON as it is stored."""
+    return tuple(raw(table.c[name]) if isinstance(table.c[name].type, Json) else table.c[name] for name in names)
+
+
+def with_state(table, state_table, *columns):
+    """Return the SELECT of `columns` of runs and, under `current_*`, of their states."""
+    state = [column.label(f"current_{column.name}") for column in answer_columns(state_table, STATE_MEMBERS)]
+    return select(*columns, *state).outerjoin(state_table, state_table.c.id == table.c.state_id)
+
+
+class RunStatements:
+    """The statements on the runs of one kind and on the history of their states."""
+
+    def __init__(self, table, state_table, columns, unique):
+        state = state_table.c
+        self.run_id = state[f"{table.name}_id"]
+        by_id = table.c.id == bindparam("wanted")
+        self.selection = with_state(table, state_table, *columns)
+        self.by_unique = self.selection.where(*(table.c[name] == bindparam(name) for name in unique))
+        self.lock = select(table).where(by_id).with_for_update(key_share=True)
+        self.update = update(table).where(by_id)
+        key = [table.c[name] for name in unique]
+        self.insert = insert(table).on_conflict_do_nothing(index_elements=key).returning(*columns)
+        self.state = select(state_table).where(state.id == bindparam("wanted"))
+        states = select(state.id, *answer_columns(state_table, STATE_MEMBERS))
+        self.state_answer = states.where(state.id == bindparam("wanted"))
+        self.history = states.where(self.run_id == bindparam("run_id")).order_by(state.timestamp, state.id)
+        self.record = plain_insert(state_table)
+        # the same for many runs at once
+        entries = rows(bindparam("entries", type_=JsonRows), run_id=Uuid, state_id=Uuid, **ENTERED, **STATE_TYPES)
+        now = bindparam("now", type_=UtcDateTime)
+        changes = {"updated": now, "state_id": entries.c.state_id} | {name: entries.c[name] for name in ENTERED}
+        self.update_many = update(table).where(table.c.id == entries.c.run_id).values(changes)
+        entry = {"id": entries.c.state_id, "created": now, self.run_id.name: entries.c.run_id}
+        entry |= {name: entries.c[name] for name in STATE_TYPES}
+        self.record_many = plain_insert(state_table).from_select(list(entry), select(*entry.values()), include_defaults=False)
+
+
+class Runs(FilteredRepository):
+    """Runs of one kind, each with its current state. A subclass has `statements`, and `unique`, the columns that identify a run."""
 
     state_table = None
+    statements = None
     unique = ()
 
-    @classmethod
-    @cache
-    def selection(cls):
-        """The run's columns and, under `current_*`, those of its state."""
-        return select(*cls.columns(), *cls._state_columns()).outerjoin(cls.state_table, cls.state_table.c.id == cls.table.c.state_id)
-
-    @classmethod
-    @cache
-    def columns(cls):
-        """The run's own columns, JSON as it is stored."""
-        return [raw(column) if isinstance(column.type, Json) else column for column in cls.table.c]
-
-    @classmethod
-    def _state_columns(cls):
-        state = cls.state_table.c
-        return [(raw(state[name]) if name in ("data", "state_details") else state[name]).label(f"current_{name}") for name in STATE_COLUMNS]
-
     def document(self, row, now):
-        """A run as clients see it, with estimates as of `now`."""
+        """Return a run as clients see it, with estimates as of `now`."""
         document = row._asdict()
-        state = {name: document.pop(f"current_{name}") for name in STATE_COLUMNS}
-        return self._with_state(document, state, now)
+        state = {name: document.pop(f"current_{name}") for name in STATE_MEMBERS}
+        return self.with_state(document, state, now)
 
-    def _with_state(self, document, state, now):
+    def with_state(self, document, state, now):
+        """Return the answer for a run: `document`, its columns, with its `state`, the members of one, and estimates as of `now`."""
         # SQLite answers a whole number where an INSERT returns what it stored
         document["total_run_time"] = float(document["total_run_time"])
         document["estimated_run_time"] = estimated_run_time(document["total_run_time"], document["state_type"], state["timestamp"], now)
@@ -68,81 +123,61 @@ class Runs(Repository):
         return document
 
     def create(self, values, state):
-        """The document of the run that `values` describe, and whether it was made now, in `state`.
+        """Create the run with the columns `values` in `state`. Return its answer, and whether it is new.
 
-        A run with the same `unique` values that exists already is answered as it is.
+        A run with the same `unique` values that exists already is returned as it is.
         """
         now = self.clock()
         row = self._insert(values, state, now)
         while row is None:
-            existing = self._documents(self.selection().where(*(self.table.c[name] == values[name] for name in self.unique)))
+            existing = self._documents(self.statements.by_unique, {name: values[name] for name in self.unique})
             if existing:
                 return existing[0], False
-            # whoever held the unique values has let go of them since the insert
+            # the run with these values was deleted since the insert
             row = self._insert(values, state, now)
         document = row._asdict()
-        details = state.details | self.state_references(document)
-        self._record(document["state_id"], document["id"], state, details, now)
-        return self._with_state(document, _embedded(state, details), now), True
+        members = _members(state, self.state_references(document))
+        self._record(document["state_id"], document["id"], members, now)
+        return self.with_state(document, members, now), True
 
     def _insert(self, values, state, now):
         times = enter(RunTimes(), None, state)
-        values = (
-            {"id": new_id(), "created": now, "updated": now, "state_id": new_id(), "state_type": state.type, "state_name": state.name}
-            | {name: getattr(times, name) for name in RunTimes.__dataclass_fields__}
-            | values
-        )
-        return self.session.execute(self._insertion(self.session), values).one_or_none()
+        entered = {"id": new_id(), "created": now, "updated": now, "state_id": new_id()} | _entered(times, state)
+        return self.session.execute(self.statements.insert, entered | values).one_or_none()
 
-    @classmethod
-    @built_once
-    def _insertion(cls, session):
-        key = [cls.table.c[name] for name in cls.unique]
-        return insert(session, cls.table).on_conflict_do_nothing(index_elements=key).returning(*cls.columns())
-
-    def state_references(self, document):
-        """The members of a state's details that say whose state it is."""
+    @staticmethod
+    def state_references(run):
+        """Return the members of a state's details that name its run; `run` maps the columns of that to values."""
         raise NotImplementedError
 
-    @property
-    def state_key(self):
-        """The column by which a state names its run: `flow_run_id` or `task_run_id`."""
-        return f"{self.table.name}_id"
-
     def require_state(self, id):
-        """One entry of a history, as clients see it. Raises NotFound."""
-        row = self.session.execute(self._states().where(self.state_table.c.id == id)).one_or_none()
+        """Return one entry of a history, as clients see it. Raise NotFound."""
+        row = self.session.execute(self.statements.state_answer, {"wanted": id}).one_or_none()
         if row is None:
             raise NotFound(f"{self.kind} state")
         return row._asdict()
 
     def history(self, run_id):
-        """The history of a run, the first state first; empty for one that does not exist."""
-        state = self.state_table.c
-        statement = self._states().where(state[self.state_key] == run_id).order_by(state.timestamp, state.id)
-        return [row._asdict() for row in self.session.execute(statement)]
-
-    def _states(self):
-        state = self.state_table.c
-        return select(state.id, *(raw(state[name]) if name in ("data", "state_details") else state[name] for name in STATE_COLUMNS))
+        """Return the history of a run, the first state first. It is empty for a run that does not exist."""
+        return [row._asdict() for row in self.session.execute(self.statements.history, {"run_id": run_id})]
 
     def lock(self, id):
-        """The whole row `id`, locked until the transaction ends, and its current `State` (or None). Raises NotFound."""
+        """Lock the row `id` until the transaction ends. Return the whole row, and its current `State` or None. Raise NotFound."""
         # in two statements: one that has waited for the lock would join the new row with the state of the old one
-        run = self.session.execute(select(self.table).where(self.table.c.id == id).with_for_update(key_share=True)).one_or_none()
+        run = self.session.execute(self.statements.lock, {"wanted": id}).one_or_none()
         if run is None:
             raise NotFound(self.kind)
         return run, self.current_state(run)
 
     def current_state(self, run):
-        """The `State` that the row `run` is in, or None."""
+        """Return the `State` that the row `run` is in, or None."""
         if run.state_id is None:
             return None
-        return self.state_of(self.session.execute(select(self.state_table).where(self.state_table.c.id == run.state_id)).one())
+        return self.state_of(self.session.execute(self.statements.state, {"wanted": run.state_id}).one())
 
     @staticmethod
     def state_of(state):
-        """The `State` that a row of the history describes."""
+        """Return the `State` that a row of the history describes."""
         scheduled_time = state.state_details.get("scheduled_time")
         return State(
             type=StateType(state.type),
@@ -155,44 +190,54 @@ class Runs(Repository):
         )
 
     def enter(self, run, previous, state):
-        """Take the locked row `run` from `previous` to `state` (each a `State`; `previous` may be None): one more entry of its history.
+        """Take the locked row `run` from `previous` to `state` (each a `State`; `previous` may be None).
 
-        Returns the entry as clients see it.
+        Return the new entry of its history, as clients see it.
         """
-        now = self.clock()
-        times = enter(RunTimes(**{name: getattr(run, name) for name in RunTimes.__dataclass_fields__}), previous, state)
-        id, details = new_id(), state.details | self.state_references(run._mapping)
-        changes = {"updated": now, "state_id": id, "state_type": state.type, "state_name": state.name}
-        changes |= {name: getattr(times, name) for name in RunTimes.__dataclass_fields__}
-        self.session.execute(self._change(), changes | {"wanted": run.id})
-        self._record(id, run.id, state, details, now)
-        return {"id": id, **_embedded(state, details)}
+        now, id = self.clock(), new_id()
+        times = enter(_times(run), previous, state)
+        members = _members(state, self.state_references(run._mapping))
+        self.session.execute(self.statements.update, {"wanted": run.id, "updated": now, "state_id": id} | _entered(times, state))
+        self._record(id, run.id, members, now)
+        return {"id": id, **members}
 
-    def _record(self, id, run_id, state, details, now):
-        values = {"id": id, "created": now, self.state_key: run_id} | _embedded(state, details)
-        self.session.execute(plain_insert(self.state_table), values)
+    def enter_many(self, transitions):
+        """Do what `enter` does for many runs in two statements. `transitions` are triples of a row, its state and the state to enter.
+
+        The rows need the columns of `RunTimes` and those that `state_references` reads.
+        """
+        entries = []
+        for run, previous, state in transitions:
+            entered = _entered(enter(_times(run), previous, state), state)
+            members = _members(state, self.state_references(run._mapping))
+            entries.append({"run_id": run.id, "state_id": new_id()} | entered | members)
+        parameters = {"entries": entries, "now": self.clock()}
+        self.session.execute(self.statements.update_many, parameters)
+        self.session.execute(self.statements.record_many, parameters)
+
+    def _record(self, id, run_id, members, now):
+        self.session.execute(self.statements.record, {"id": id, "created": now, self.statements.run_id.name: run_id} | members)
 
     def delete(self, id):
-        """Delete the run `id`, with all that is below it. Raises NotFound."""
-        # a subflow's run changes state holding itself and then its parent; a deletion reaches them the other way round
-        self.session.execute(self.subflows(id))
+        """Delete the run `id`, with all that is below it. Raise NotFound."""
+        # a subflow's run changes state holding itself and then its parent; a deletion takes these locks the other way round
+        self.session.execute(self.subflows, {"wanted": id})
         super().delete(id)
 
-    def subflows(self, id):
-        """The SELECT that locks the flow runs whose parents are deleted with run `id`."""
-        raise NotImplementedError
-
     def update(self, id, changes):
-        """Set the columns in `changes`. Raises NotFound."""
-        if not self.session.execute(self._change(), changes | {"updated": self.clock(), "wanted": id}).rowcount:
+        """Set the columns in `changes`. Raise NotFound."""
+        if not self.session.execute(self.statements.update, changes | {"updated": self.clock(), "wanted": id}).rowcount:
             raise NotFound(self.kind)
 
-    @classmethod
-    @cache
-    def _change(cls):
-        return update(cls.table).where(cls.table.c.id == bindparam("wanted"))
+
+def _times(run):
+    return RunTimes(**{name: getattr(run, name) for name in TIMES})
 
 
-def _embedded(state, details):
+def _entered(times, state):
+    return {"state_type": state.type, "state_name": state.name} | {name: getattr(times, name) for name in TIMES}
+
+
+def _members(state, references):
     members = {"type": state.type, "name": state.name, "timestamp": state.timestamp, "message": state.message, "data": state.data}
-    return members | {"state_details": details}
+    return members | {"state_details": state.details | references}

@@ -1,72 +1,77 @@
 """Work queues, and the agents that poll them."""
 
-from functools import cache
+from sqlalchemy import bindparam, select, update
 
-from sqlalchemy import select, update
-
-from app.db.dialects import insert, raw
 from app.db.models import Agent, WorkQueue
+from app.db.sql import insert
+from app.db.types import raw
 from app.domain.ids import new_id
 from app.domain.names import random_name
 from app.errors import Conflict, NotFound
-from app.repositories.base import Repository
+from app.repositories.base import ListedRepository
 
 WORK_QUEUE = WorkQueue.__table__
 AGENT = Agent.__table__
-TAKEN = "A work queue with this name already exists."
+
+COLUMNS = (
+    *(WORK_QUEUE.c[name] for name in ("id", "created", "updated", "name", "description", "is_paused", "concurrency_limit")),
+    raw(WORK_QUEUE.c.filter),
+)
+SELECTION = select(*COLUMNS)
+BY_NAME = SELECTION.where(WORK_QUEUE.c.name == bindparam("name"))
+ROW = select(WORK_QUEUE).where(WORK_QUEUE.c.id == bindparam("wanted"))
+LOCK = ROW.with_for_update(key_share=True)
+KEEP = select(WORK_QUEUE.c.id).where(WORK_QUEUE.c.id == bindparam("wanted")).with_for_update(read=True, key_share=True)
+INSERT = insert(WORK_QUEUE).on_conflict_do_nothing(index_elements=[WORK_QUEUE.c.name]).returning(*COLUMNS)
+UPDATE = update(WORK_QUEUE).where(WORK_QUEUE.c.id == bindparam("wanted"))
 
 
-class WorkQueues(Repository):
+def _record_poll():
+    statement = insert(AGENT)
+    changed = {name: statement.excluded[name] for name in ("updated", "work_queue_id", "last_activity_time")}
+    return statement.on_conflict_do_update(index_elements=[AGENT.c.id], set_=changed)
+
+
+RECORD_POLL = _record_poll()
+
+
+class WorkQueues(ListedRepository):
     """The work queues, unique by name."""
 
     table = WORK_QUEUE
     kind = "Work queue"
-    sorts = {"NAME_ASC": (WORK_QUEUE.c.name, WORK_QUEUE.c.id)}
-
-    @classmethod
-    @cache
-    def selection(cls):
-        """The columns of an answer."""
-        names = ("id", "created", "updated", "name", "description", "is_paused", "concurrency_limit")
-        return select(*(WORK_QUEUE.c[name] for name in names), raw(WORK_QUEUE.c.filter))
-
-    def document(self, row, now):
-        """A work queue as clients see it."""
-        return row._asdict()
+    selection = SELECTION
+    order = (WORK_QUEUE.c.name, WORK_QUEUE.c.id)
 
     def create(self, values):
-        """The document of a new work queue. Raises Conflict for a name that is taken."""
+        """Create a work queue with the columns `values`. Return its answer. Raise Conflict for a name that is taken."""
         now = self.clock()
-        values = {"id": new_id(), "created": now, "updated": now} | values
-        statement = insert(self.session, WORK_QUEUE).values(values).on_conflict_do_nothing(index_elements=[WORK_QUEUE.c.name])
-        if not self.session.execute(statement).rowcount:
-            raise Conflict(TAKEN)
-        return values
+        row = self.session.execute(INSERT, {"id": new_id(), "created": now, "updated": now} | values).one_or_none()
+        if row is None:
+            raise Conflict("A work queue with this name already exists.")
+        return self.document(row, now)
 
     def read_by_name(self, name):
-        """The work queue called `name`. Raises NotFound."""
-        return self.require_where(WORK_QUEUE.c.name == name)
+        """Return the work queue called `name`. Raise NotFound."""
+        return self._require(BY_NAME, {"name": name})
 
     def row(self, id, *, lock=False):
-        """The whole row `id`; with `lock`, locked against every other `lock` until the transaction ends. Raises NotFound."""
-        statement = select(WORK_QUEUE).where(WORK_QUEUE.c.id == id)
-        row = self.session.execute(statement.with_for_update(key_share=True) if lock else statement).one_or_none()
+        """Return the whole row `id`; with `lock`, lock it against every other `lock` until the transaction ends. Raise NotFound."""
+        row = self.session.execute(LOCK if lock else ROW, {"wanted": id}).one_or_none()
         if row is None:
             raise NotFound(self.kind)
         return row
 
     def update(self, id, changes):
-        """Set the columns in `changes`. Raises NotFound, and Conflict for a name that is taken."""
-        if not self.session.execute(update(WORK_QUEUE).where(WORK_QUEUE.c.id == id).values(changes | {"updated": self.clock()})).rowcount:
+        """Set the columns in `changes`. Raise NotFound."""
+        if not self.session.execute(UPDATE, changes | {"updated": self.clock(), "wanted": id}).rowcount:
             raise NotFound(self.kind)
 
     def record_poll(self, id, agent_id):
-        """Note that an agent has just polled work queue `id`; one that is not known gets a name. Raises NotFound."""
-        # held, so that it cannot go before the agent refers to it
-        held = select(WORK_QUEUE.c.id).where(WORK_QUEUE.c.id == id).with_for_update(read=True, key_share=True)
-        if self.session.execute(held).one_or_none() is None:
+        """Note that an agent has just polled work queue `id`; one that is not known gets a name. Raise NotFound."""
+        # kept, so that it cannot be deleted before the agent refers to it
+        if self.session.execute(KEEP, {"wanted": id}).one_or_none() is None:
             raise NotFound(self.kind)
         now = self.clock()
         poll = {"updated": now, "work_queue_id": id, "last_activity_time": now}
-        statement = insert(self.session, AGENT).values(poll | {"id": agent_id, "created": now, "name": random_name()})
-        self.session.execute(statement.on_conflict_do_update(index_elements=[AGENT.c.id], set_=poll))
+        self.session.execute(RECORD_POLL, poll | {"id": agent_id, "created": now, "name": random_name()})

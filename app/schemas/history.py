@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields
 
-from app.domain.history import MOST_INTERVALS
+from app.domain.history import MAX_INTERVALS
 from app.domain.states import StateType
 from app.schemas.base import Choice, Instant, Number
 from app.schemas.filters import Filters
@@ -16,7 +16,7 @@ class HistoryQuery(Filters):
     history_start = Instant(required=True, metadata={"description": "Where the first interval begins."})
     history_end = Instant(required=True, metadata={"description": "Where to end; the last interval may go on beyond it."})
     history_interval_seconds = Number(
-        SHORTEST, LONGEST, required=True, metadata={"description": f"How long each interval is. {MOST_INTERVALS} are answered at most."}
+        SHORTEST, LONGEST, required=True, metadata={"description": f"How long each interval is. {MAX_INTERVALS} are answered at most."}
     )
 
 

@@ -1,126 +1,100 @@
-"""What can be done to a deployment, each in the one transaction that holds its row: no reader or scheduler sees a half of it."""
+"""What can be done to a deployment, each in one transaction that locks its row: no reader and no scheduler sees half of it."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
-from app.domain import bounds
-from app.domain.json import same_json
+from app.domain.deployments import Deployment, DeploymentChanges
+from app.domain.ids import new_id
+from app.domain.unset import UNSET, given
 from app.errors import InvalidField
-from app.repositories.deployments import Deployments
-from app.repositories.flow_runs import FlowRuns
-from app.services.runs import RunService, flow_runner_columns
-from app.services.scheduling import Scheduling
-
-# What null, and absence on creation, stand for
-CLEARED = {"schedule": None, "parameters": {}, "tags": [], "flow_runner_type": None, "flow_runner_config": None}
-CREATED = CLEARED | {"is_schedule_active": True}
-
-# Columns that show in a scheduled run, or decide whether there is one
-SHAPING = ("schedule", "is_schedule_active", "parameters", "tags", "flow_runner_type", "flow_runner_config")
-
-# What the scheduler notes of a deployment that it need not look at
-NOT_SCHEDULED = {"top_up_due": None, "schedule_error": None, "schedule_failures": 0}
 
 
 class DeploymentService:
     """Deployments and the runs that come of them."""
 
-    def __init__(self, session, clock, policy):
-        self.clock = clock
-        self.policy = policy
-        self.deployments = Deployments(session, clock)
-        self.flow_runs = FlowRuns(session, clock)
-        self.runs = RunService(session, clock)
-        self.scheduling = Scheduling(session, clock, policy)
+    def __init__(self, unit):
+        self.unit, self.clock, self.policy = unit, unit.clock, unit.policy
+        self.deployments, self.scheduled_runs = unit.deployments, unit.scheduled_run_service
 
-    def upsert(self, fields):
-        """Create the deployment, or update the one with the same `flow_id` and `name`. Returns its document, and whether it is new.
+    def upsert(self, changes):
+        """Create the deployment, or update the one with the same `flow_id` and `name`. Return its answer, and whether it is new.
 
-        `fields` holds what the request holds, its schedule validated: on an update an absent field keeps its value and null clears it.
-        Raises InvalidField for a new deployment without `flow_data`.
+        `changes` are `DeploymentChanges` with both. Raise InvalidField for a new deployment without `flow_data`.
         """
-        values = {name: CLEARED.get(name) if value is None else value for name, value in flow_runner_columns(fields).items()}
-        identity = {"flow_id": values["flow_id"], "name": values["name"]}
-        row = self.deployments.lock(**identity)
-        while row is None:
-            document = self._insert(values)
-            if document is not None:
-                return document, True
+        stored = self.deployments.lock_by_name(changes.flow_id, changes.name)
+        while stored is None:
+            answer = self._insert(changes)
+            if answer is not None:
+                return answer, True
             # the name was taken since the look-up; if it has been freed since, insert again
-            row = self.deployments.lock(**identity)
-        return self._update(row, values), False
+            stored = self.deployments.lock_by_name(changes.flow_id, changes.name)
+        return self._update(stored, changes), False
 
     def activate(self, id):
-        """Switch the schedule on and make its runs. Raises NotFound."""
-        row = self.deployments.require_lock(id)
-        if not row.is_schedule_active:
-            self.deployments.update(id, {"is_schedule_active": True})
-        if row.schedule is not None:
-            self.scheduling.top_up([row])
+        """Switch the schedule on and make its runs. Raise NotFound."""
+        deployment = self.deployments.lock(id)
+        if not deployment.is_schedule_active:
+            self.deployments.update(id, DeploymentChanges(is_schedule_active=True))
+        if deployment.schedule is not None:
+            self.scheduled_runs.top_up([deployment])
 
     def pause(self, id):
-        """Switch the schedule off and delete the runs it made that have not been started; others stay. Raises NotFound."""
-        row = self.deployments.require_lock(id)
-        if row.is_schedule_active:
-            self.deployments.update(id, {"is_schedule_active": False} | NOT_SCHEDULED)
-        self.scheduling.remove(row)
+        """Switch the schedule off and delete the runs it made that have not been started; others stay. Raise NotFound."""
+        deployment = self.deployments.lock(id)
+        if deployment.is_schedule_active:
+            self.deployments.update(id, DeploymentChanges(is_schedule_active=False), never_due=True)
+        self.scheduled_runs.remove(deployment)
 
     def schedule(self, id, start=None, end=None, max_runs=None):
-        """Make the runs in [start, end], at most `max_runs`; the defaults are those of the policy. Returns a report (`Scheduling.fill`).
+        """Make the runs in [start, end], at most `max_runs`; the defaults are those of the policy. Return the report of `fill`.
 
-        Raises NotFound.
+        Raise NotFound.
         """
         start = start or self.clock()
-        row = self.deployments.require_lock(id)
-        return self.scheduling.fill(row, start, end or self.policy.end(start), max_runs or self.policy.max_runs)
+        deployment = self.deployments.lock(id)
+        return self.scheduled_runs.fill(deployment, start, end or self.policy.end(start), max_runs or self.policy.max_runs)
 
     def delete(self, id):
-        """Delete the deployment and every run of it in a SCHEDULED state; other runs stay, without a deployment. Raises NotFound."""
-        self.deployments.require_lock(id, for_delete=True)
-        self.flow_runs.delete_scheduled(id, auto_scheduled_only=False)
+        """Delete the deployment and every run of it in a SCHEDULED state; other runs stay, without a deployment. Raise NotFound."""
+        self.deployments.lock(id, for_delete=True)
+        self.unit.scheduled_runs.delete(id, auto_scheduled_only=False)
         self.deployments.delete(id)
 
-    def create_flow_run(self, id, fields):
-        """A run of the deployment, now: its parameters overlaid with the request's, the tags of both.
+    def create_flow_run(self, id, run):
+        """Create a run of the deployment: `run`, a `NewFlowRun`, over the deployment's parameters, with the tags of both.
 
-        Returns its document, and whether it is new. Raises NotFound, and InvalidField for more tags than a run may have.
+        Return its answer, and whether it is new. Raise NotFound, and InvalidField for more tags than a run may have.
         """
-        row = self.deployments.require_for_run(id)
-        runner = fields.get("flow_runner")
-        if runner is None:
-            runner = {"type": row.flow_runner_type, "config": row.flow_runner_config}
-        merged = {
-            "flow_id": row.flow_id,
-            "deployment_id": row.id,
-            "parameters": {**row.parameters, **(fields.get("parameters") or {})},
-            "tags": list(dict.fromkeys([*row.tags, *(fields.get("tags") or ())])),
-            "flow_runner": runner,
-        }
-        if len(merged["tags"]) > (most := bounds.in_force().tags):
-            raise InvalidField("tags", f"At most {most} are allowed; with those of the deployment these are {len(merged['tags'])}.")
-        return self.runs.create_flow_run(fields | merged)
+        deployment = self.deployments.require_for_run(id)
+        tags = list(dict.fromkeys([*deployment.tags, *run.tags]))
+        if len(tags) > (most := self.unit.bounds.tags):
+            raise InvalidField("tags", f"At most {most} are allowed; with those of the deployment these are {len(tags)}.")
+        run = replace(
+            run,
+            flow_id=deployment.flow_id,
+            deployment_id=deployment.id,
+            parameters={**deployment.parameters, **run.parameters},
+            tags=tags,
+        )
+        if run.flow_runner_type is UNSET and run.flow_runner_config is UNSET:
+            run = replace(run, flow_runner_type=deployment.flow_runner_type, flow_runner_config=deployment.flow_runner_config)
+        return self.unit.run_service.create_flow_run(run)
 
-    def _insert(self, values):
-        if values.get("flow_data") is None:
+    def _insert(self, changes):
+        if not changes.flow_data:
             raise InvalidField("flow_data", "A new deployment needs it.", kind="missing")
-        values = CREATED | values
-        document = self.deployments.insert(values)
-        if document is not None and _is_scheduled(values):
-            self.scheduling.top_up([SimpleNamespace(**values, id=document["id"], schedule_failures=0)])
-        return document
+        deployment = Deployment(id=new_id(), **given(changes))
+        answer = self.deployments.insert(deployment)
+        if answer is not None and deployment.is_scheduled:
+            self.scheduled_runs.top_up([deployment])
+        return answer
 
-    def _update(self, row, values):
-        changes = {name: value for name, value in values.items() if name not in ("flow_id", "name")}
-        changed = any(not same_json(changes[name], getattr(row, name)) for name in SHAPING if name in changes)
-        after = {**row._mapping, **changes, "schedule_failures": 0}
-        scheduled = _is_scheduled(after)
-        document = self.deployments.update(row.id, changes if scheduled else changes | NOT_SCHEDULED)
-        if changed:
-            self.scheduling.remove(row)
-        if scheduled:
+    def _update(self, stored, changes):
+        deployment = stored.with_changes(changes)
+        answer = self.deployments.update(stored.id, changes, never_due=not deployment.is_scheduled)
+        same = deployment.makes_the_same_runs_as(stored)
+        if not same:
+            self.scheduled_runs.remove(stored)
+        if deployment.is_scheduled:
             # runs stay where they are those that would be made now, so that the ones somebody deleted come back
-            self.scheduling.top_up([SimpleNamespace(**after)], looking=not changed)
-        return document
-
-
-def _is_scheduled(values):
-    return values["is_schedule_active"] and values["schedule"] is not None
+            self.scheduled_runs.top_up([deployment], skip_existing=same)
+        return answer

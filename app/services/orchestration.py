@@ -8,9 +8,6 @@ from app.domain.states import StateType
 from app.errors import Conflict
 from app.repositories.cached_results import CachedResults
 from app.repositories.concurrency_limits import Slots
-from app.repositories.flow_runs import FlowRuns
-from app.repositories.leases import Leases
-from app.repositories.task_runs import TaskRuns
 
 NO_RULES = ()
 
@@ -21,17 +18,15 @@ class Orchestration:
     Locks are taken in one order: a flow run, the task run that stands for it in its parent, limits in order of tag.
     """
 
-    def __init__(self, session, clock):
-        self.session, self.clock = session, clock
-        self.flow_runs = FlowRuns(session, clock)
-        self.task_runs = TaskRuns(session, clock)
-        self.cache = CachedResults(session, clock)
-        self.leases = Leases(session, clock)
+    def __init__(self, unit):
+        self.session, self.clock = unit.session, unit.clock
+        self.flow_runs, self.task_runs, self.leases = unit.flow_runs, unit.task_runs, unit.leases
+        self.cache = CachedResults(unit.session, unit.clock)
 
     def set_flow_run_state(self, id, proposed, force=False, lease_id=None):
-        """Propose the State `proposed` for a flow run; with `force` no rule is asked. Returns the answer: state, status and details.
+        """Propose the State `proposed` for a flow run; with `force`, enter it without asking the rules. Return state, status and details.
 
-        With `lease_id`, whoever proposes it must hold the run under that lease. Raises NotFound, and Conflict for a lease that is over.
+        With `lease_id`, the caller must hold the run under that lease. Raise NotFound, and Conflict for a lease that is over.
         """
         run, previous = self.flow_runs.lock(id)
         if lease_id is not None and not self.leases.holds(lease_id, id):
@@ -47,7 +42,7 @@ class Orchestration:
         return answer(verdict, entry)
 
     def set_task_run_state(self, id, proposed, force=False):
-        """The same for a task run, whose result may be cached, and which may need a slot under the limits on its tags."""
+        """Propose a state for a task run, whose result may be cached, and which may need a slot under the limits on its tags."""
         run, previous = self.task_runs.lock(id)
         slots = Slots(self.session, self.clock, id, run.tags)
         policy = run.empirical_policy
@@ -93,7 +88,7 @@ class Orchestration:
 
 
 def answer(verdict, entry):
-    """What a client is told: the entry of the history (or None), the status, and what there is to say about it."""
+    """Return what a client is told: the entry of the history (or None), the status, and its details."""
     match verdict:
         case Accept():
             status, details = "ACCEPT", {"type": "accept_details"}

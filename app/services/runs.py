@@ -1,49 +1,69 @@
-"""Making runs, each with its first state."""
+"""Making runs, each with its first state, changing them, and their history as dashboards draw it."""
 
+from dataclasses import replace
+from datetime import timedelta
+
+from app.domain.history import interval_starts
 from app.domain.names import random_name
 from app.domain.states import StateType, new_state
-from app.repositories.flow_runs import FlowRuns
-from app.repositories.task_runs import TaskRuns
-from app.services.orchestration import Orchestration
+from app.domain.unset import given
+from app.repositories.history import RunHistory
 
 
 class RunService:
     """Flow runs and task runs, as clients ask for them."""
 
-    def __init__(self, session, clock):
-        self.clock = clock
-        self.flow_runs = FlowRuns(session, clock)
-        self.task_runs = TaskRuns(session, clock)
-        self.orchestration = Orchestration(session, clock)
+    def __init__(self, unit):
+        self.unit, self.clock = unit, unit.clock
+        self.flow_runs, self.task_runs = unit.flow_runs, unit.task_runs
 
-    def create_flow_run(self, fields):
-        """The run that `fields` describe, PENDING unless they name a state. Returns its document, and whether it is new.
+    def create_flow_run(self, run):
+        """Create a flow run from a `NewFlowRun`. Return its answer, and whether it is new.
 
-        One with the same flow and idempotency key that exists already is answered as it is.
+        One with the same flow and idempotency key that exists already is returned as it is.
         """
-        state = self._first_state(fields)
-        document, created = self.flow_runs.create(self._values(flow_runner_columns(fields)), state)
+        state = self._first_state(run)
+        document, created = self.flow_runs.create(_columns(run), state)
         if created:
-            self.orchestration.tell_parent(document["id"], document["parent_task_run_id"], state)
+            self.unit.orchestration.tell_parent(document["id"], document["parent_task_run_id"], state)
         return document, created
 
-    def create_task_run(self, fields):
-        """The same for a task run, which its flow run, task key and dynamic key identify."""
-        return self.task_runs.create(self._values(fields), self._first_state(fields))
+    def create_task_run(self, run):
+        """Create a task run from a `NewTaskRun`, which its flow run, task key and dynamic key identify. Return the same."""
+        return self.task_runs.create(_columns(run), self._first_state(run))
 
-    def _first_state(self, fields):
-        return new_state(now=self.clock(), **(fields.get("state") or {"type": StateType.PENDING}))
+    def update_flow_run(self, id, changes):
+        """Set what the `FlowRunChanges` name. Raise NotFound."""
+        self.flow_runs.update(id, given(changes))
 
-    @staticmethod
-    def _values(fields):
-        values = {name: value for name, value in fields.items() if name != "state"}
-        return values | {"name": values.get("name") or random_name()}
+    def history(self, kind, filters, start, end, seconds):
+        """Return the intervals of `seconds` each that cover [start, end), each with the states of the runs that were to start in it.
+
+        `kind` is `flow_runs` or `task_runs`, `filters` say which of them are counted.
+        """
+        runs = {"flow_runs": self.flow_runs, "task_runs": self.task_runs}[kind]
+        length = timedelta(seconds=seconds)
+        starts = interval_starts(start, end, length)
+        history = [{"interval_start": start, "interval_end": start + length, "states": []} for start in starts]
+        counts = RunHistory(self.unit.session, self.clock, runs).count_by_interval(filters, start, length, len(starts))
+        for interval, state_type, state_name, count, run_time, lateness in counts:
+            history[interval]["states"].append(
+                {
+                    "state_type": state_type,
+                    "state_name": state_name,
+                    "count_runs": count,
+                    "sum_estimated_run_time": float(run_time),
+                    "sum_estimated_lateness": float(lateness),
+                }
+            )
+        return history
+
+    def _first_state(self, run):
+        now = self.clock()
+        # a state begins when it is entered
+        return new_state(StateType.PENDING, now) if run.state is None else replace(run.state, timestamp=now)
 
 
-def flow_runner_columns(fields):
-    """`fields` of a flow run or a deployment, with `flow_runner` taken apart into its two columns."""
-    columns = {name: value for name, value in fields.items() if name != "flow_runner"}
-    if "flow_runner" in fields:
-        runner = fields["flow_runner"] or {}
-        columns |= {"flow_runner_type": runner.get("type"), "flow_runner_config": runner.get("config")}
-    return columns
+def _columns(run):
+    columns = {name: value for name, value in given(run).items() if name != "state"}
+    return columns | {"name": run.name or random_name()}

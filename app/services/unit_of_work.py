@@ -1,4 +1,4 @@
-"""The unit of work: one session, one clock, and the repositories and services made from them, each once and when it is first asked for."""
+"""The unit of work: one session, one clock, and the repositories and services made from them, each once and when it is first needed."""
 
 from functools import cached_property
 
@@ -9,15 +9,18 @@ from app.repositories.concurrency_limits import ConcurrencyLimits
 from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.flows import Flows
-from app.repositories.graph import TaskRunGraph
+from app.repositories.late_runs import LateRuns
 from app.repositories.leases import Leases
 from app.repositories.logs import Logs
 from app.repositories.saved_searches import SavedSearches
+from app.repositories.scheduled_runs import ScheduledRuns
+from app.repositories.task_run_graph import TaskRunGraph
 from app.repositories.task_runs import TaskRuns
 from app.repositories.work_queues import WorkQueues
 from app.services.deployments import DeploymentService
 from app.services.orchestration import Orchestration
 from app.services.runs import RunService
+from app.services.scheduled_runs import ScheduledRunService
 from app.services.work_queues import WorkQueueService
 
 
@@ -31,12 +34,24 @@ class UnitOfWork:
         self.session, self.parts = session, parts
         self.clock = parts.clock
 
+    @property
+    def policy(self):
+        """Return how far ahead runs are made."""
+        return self.parts.policy
+
+    @property
+    def bounds(self):
+        """Return the sizes that a request may have."""
+        return self.parts.settings.bounds
+
     def _repository(self, kind):
         return kind(self.session, self.clock)
 
     flows = cached_property(lambda self: self._repository(Flows))
     deployments = cached_property(lambda self: self._repository(Deployments))
     flow_runs = cached_property(lambda self: self._repository(FlowRuns))
+    scheduled_runs = cached_property(lambda self: self._repository(ScheduledRuns))
+    late_runs = cached_property(lambda self: LateRuns(self.session))
     task_runs = cached_property(lambda self: self._repository(TaskRuns))
     task_run_graph = cached_property(lambda self: self._repository(TaskRunGraph))
     leases = cached_property(lambda self: self._repository(Leases))
@@ -48,7 +63,8 @@ class UnitOfWork:
     block_schemas = cached_property(lambda self: self._repository(BlockSchemas))
     block_documents = cached_property(lambda self: BlockDocuments(self.session, self.clock, self.parts.vault))
 
-    deployment_service = cached_property(lambda self: DeploymentService(self.session, self.clock, self.parts.policy))
-    run_service = cached_property(lambda self: RunService(self.session, self.clock))
-    orchestration = cached_property(lambda self: Orchestration(self.session, self.clock))
-    work_queue_service = cached_property(lambda self: WorkQueueService(self.session, self.clock))
+    deployment_service = cached_property(DeploymentService)
+    scheduled_run_service = cached_property(ScheduledRunService)
+    run_service = cached_property(RunService)
+    orchestration = cached_property(Orchestration)
+    work_queue_service = cached_property(WorkQueueService)

@@ -11,11 +11,11 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from app.errors import NoKey
 
-MAKE_ONE = "`flask --app wsgi blocks generate-key` prints one"
+MAKE_ONE = "`mintaka blocks generate-key` prints one"
 
 
 def generate_key():
-    """A new key, as text."""
+    """Return a new key, as text."""
     return Fernet.generate_key().decode()
 
 
@@ -35,22 +35,22 @@ class Vault:
         return f"Vault({len(self._given)} keys, file={str(self._file)!r})"
 
     def seal(self, value):
-        """`value` as a token. Raises NoKey."""
+        """Return `value` as a token. Raise NoKey."""
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         return self._fernet(make=True).encrypt(text.encode()).decode()
 
     def open(self, token):
-        """The value of a token. Raises NoKey, also when none of the keys opens it."""
+        """Return the value of a token. Raise NoKey, also when none of the keys opens it."""
         return json.loads(self._opened(lambda fernet: fernet.decrypt(token.encode())))
 
     def reseal(self, token):
-        """The same value under the first key. Raises NoKey."""
+        """Return a token of the same value under the first key. Raise NoKey."""
         return self._opened(lambda fernet: fernet.rotate(token.encode())).decode()
 
     def digests(self, value):
-        """What tells whether two values are the same without telling anything else of them: one text per key, the first key's first.
+        """Return keyed digests that tell whether two values are the same and nothing else: one per key, the first key's first.
 
-        Raises NoKey.
+        Raise NoKey.
         """
         self._fernet(make=True)
         text = json.dumps(value, sort_keys=True).encode()

@@ -6,26 +6,22 @@ from uuid import UUID
 
 from app.domain.states import StateType, new_state
 from app.errors import Conflict
-from app.repositories.flow_runs import FlowRuns
-from app.repositories.leases import HELD, Leases
-from app.repositories.work_queues import WorkQueues
-from app.services.orchestration import Orchestration
+from app.repositories.claims import Claims
+from app.repositories.leases import HELD
 
 
 class WorkQueueService:
     """Work queues and the flow runs in them."""
 
-    def __init__(self, session, clock):
-        self.clock = clock
-        self.queues = WorkQueues(session, clock)
-        self.flow_runs = FlowRuns(session, clock)
-        self.leases = Leases(session, clock)
-        self.orchestration = Orchestration(session, clock)
+    def __init__(self, unit):
+        self.unit, self.clock = unit, unit.clock
+        self.queues, self.flow_runs, self.leases = unit.work_queues, unit.flow_runs, unit.leases
+        self.claims = Claims(unit.session, unit.flow_runs)
 
     def runs(self, id, limit, scheduled_before=None, agent_id=None):
-        """Documents of up to `limit` runs of queue `id` that are due, longest due first; `agent_id` is noted as having asked.
+        """Return up to `limit` runs of queue `id` that are due, longest due first, and note that the agent `agent_id` has asked.
 
-        Raises NotFound.
+        Raise NotFound.
         """
         if agent_id is not None:
             self.queues.record_poll(id, agent_id)
@@ -38,7 +34,7 @@ class WorkQueueService:
     def claim(self, id, limit, lease_seconds, scheduled_before=None, worker=None):
         """Take up to `limit` runs of queue `id` that are due to PENDING, each under a lease of its own for `lease_seconds`.
 
-        Returns mappings of `lease_id`, `lease_expires_at` and `flow_run`, longest due first. Raises NotFound.
+        Return mappings of `lease_id`, `lease_expires_at` and `flow_run`, longest due first. Raise NotFound.
         """
         queue = self.queues.row(id)
         if queue.concurrency_limit is not None and not queue.is_paused:
@@ -53,25 +49,25 @@ class WorkQueueService:
         by = f"by {worker} " if worker else ""
         state = new_state(StateType.PENDING, now, message=f"Claimed {by}from the work queue {queue.name}")
         due = self._due(queue, scheduled_before or now)
-        claimed = self.leases.claim(due, limit, state, expires_at=expires_at, work_queue_id=id, worker=worker)
+        claimed = self.claims.claim(due, limit, state, expires_at=expires_at, work_queue_id=id, worker=worker)
         subflows = [run for _, run in claimed if run["parent_task_run_id"]]
         for run in sorted(subflows, key=itemgetter("parent_task_run_id")):
-            self.orchestration.tell_parent(run["id"], run["parent_task_run_id"], state)
+            self.unit.orchestration.tell_parent(run["id"], run["parent_task_run_id"], state)
         return [{"lease_id": lease_id, "lease_expires_at": expires_at, "flow_run": run} for lease_id, run in claimed]
 
     def heartbeat(self, flow_run_id, lease_id, lease_seconds):
-        """Let a lease last for `lease_seconds` from now. Returns when it runs out.
+        """Let a lease last for `lease_seconds` from now. Return when it runs out.
 
-        Raises NotFound for an unknown run, Conflict for a lease that does not hold it (any more).
+        Raise NotFound for an unknown run, Conflict for a lease that does not hold it (any more).
         """
         expires_at = self.clock() + timedelta(seconds=lease_seconds)
         if not self.leases.renew(lease_id, flow_run_id, expires_at):
-            self.leases.require(flow_run_id)
+            self.flow_runs.require(flow_run_id)
             raise Conflict("This lease does not hold the flow run: it has run out, the run has ended, or another worker has it.")
         return expires_at
 
     def _room(self, queue, limit):
-        """How many of `limit` runs the queue may hand out."""
+        """Return how many of `limit` runs the queue may hand out."""
         if queue.is_paused:
             return 0
         if queue.concurrency_limit is None:
@@ -85,7 +81,7 @@ class WorkQueueService:
 
 
 def _filter(queue, **criteria):
-    """The runs of a queue as `app.repositories.filtering` asks for them: of those that have a deployment, what the queue's filter says."""
+    """Return the filter of a queue's runs: of those that have a deployment, those that the queue's own filter names."""
     asked = queue.filter
     deployments = asked.get("deployment_ids")
     own = {

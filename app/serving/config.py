@@ -7,13 +7,13 @@
 import gc
 import math
 import os
-import time
 
 from gunicorn import systemd
 
-from app import database_url
 from app.addresses import unusable
 from app.config import InvalidSetting, Settings
+from app.database_location import database_url
+from app.logging import server_logging_config
 
 try:
     settings = Settings.from_environ()
@@ -47,16 +47,7 @@ keepalive = 5
 accesslog = None
 errorlog = "-"
 loglevel = settings.log_level
-if settings.log_format == "json":
-    # what gunicorn says of itself, in the form of the rest
-    logconfig_dict = {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "root": {"level": "WARNING", "handlers": ["stderr"]},
-        "loggers": {"gunicorn.error": {"handlers": ["stderr"], "propagate": False}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-        "formatters": {"json": {"()": "app.api.logging.JsonFormatter", ".": {"converter": time.gmtime}}},
-    }
+logconfig_dict = server_logging_config(settings)
 
 # By default gunicorn opens a socket in the user's home folder, through which whoever reaches it can stop the server.
 control_socket_disable = True

@@ -21,16 +21,16 @@ def worker():
 
 
 @worker.command()
-@click.option("--queue", required=True, help="The work queue to claim runs from.")
+@click.option("--queue", metavar="NAME", required=True, help="The work queue to claim runs from.")
 @click.option("--create-queue", is_flag=True, help="Make the queue if it is missing; it takes the runs of all deployments.")
-@click.option("--handler", help="package.module:function, called with a run's parameters as keyword arguments.")
+@click.option("--handler", metavar="MODULE:FUNCTION", help="package.module:function, called with a run's parameters as keyword arguments.")
 @click.option("--command", help="A shell command, given a run's parameters as JSON in MINTAKA_PARAMETERS.")
-@click.option("--slots", type=click.IntRange(1, 200), default=8, show_default=True, help="Runs that are executed at a time.")
-@click.option("--api", default="http://127.0.0.1:8000/api", envvar="MINTAKA_API_URL", show_default=True, help="The URL of the API.")
+@click.option("--slots", metavar="N", type=click.IntRange(1, 200), default=8, show_default=True, help="Runs that are executed at a time.")
+@click.option("--api", metavar="URL", default="http://127.0.0.1:8000/api", envvar="MINTAKA_API_URL", show_default=True, help="The API.")
 @click.option("--name", default=lambda: f"{socket.gethostname()}:{os.getpid()}", help="A name for people; host:pid if not given.")
-@click.option("--lease-seconds", type=click.IntRange(3, 86_400), default=60, show_default=True, help="How long a dead worker holds a run.")
-@click.option("--grace-seconds", type=click.FloatRange(0), default=15.0, show_default=True, help="What runs have to end after a signal.")
-@click.option("--poll-seconds", type=click.FloatRange(0.05), default=1.0, show_default=True, help="From one look for due runs to the next.")
+@click.option("--lease-seconds", metavar="N", type=click.IntRange(3, 86_400), default=60, help="How long a dead worker holds a run; 60.")
+@click.option("--grace-seconds", metavar="N", type=click.FloatRange(0), default=15.0, help="What runs have to end after a signal; 15.")
+@click.option("--poll-seconds", metavar="N", type=click.FloatRange(0.05), default=1.0, help="From one look for due runs to the next; 1.")
 def start(queue, create_queue, handler, command, api, lease_seconds, **options):
     """Claim runs of a work queue and execute each with --handler or --command, until stopped.
 
@@ -39,8 +39,8 @@ def start(queue, create_queue, handler, command, api, lease_seconds, **options):
 
     \b
     Examples:
-      flask --app wsgi worker start --queue etl --handler jobs.etl:main
-      flask --app wsgi worker start --queue etl --create-queue --slots 2 --command 'python etl.py'
+      mintaka worker start --queue etl --handler jobs.etl:main
+      mintaka worker start --queue etl --create-queue --slots 2 --command 'python etl.py'
     """
     if (handler is None) == (command is None):
         raise click.UsageError("Give --handler or --command, one of them.")

@@ -7,7 +7,7 @@ Revises:
 import sqlalchemy as sa
 from alembic import op
 
-from app.db.dialects import Json, UtcDateTime
+from app.db.types import Json, UtcDateTime
 
 revision = "0001"
 down_revision = None

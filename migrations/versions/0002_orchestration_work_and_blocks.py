@@ -7,7 +7,7 @@ Revises: 0001
 import sqlalchemy as sa
 from alembic import op
 
-from app.db.dialects import Json, UtcDateTime
+from app.db.types import Json, UtcDateTime
 
 revision = "0002"
 down_revision = "0001"

@@ -7,7 +7,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from app.services.scheduler import Scheduler
+from app.scheduler.loop import Scheduler
 from tests.api.asking import ok, runs_of, starts
 from tests.api.factories import make_deployment, make_flow
 
@@ -76,7 +76,7 @@ def test_no_reader_sees_runs_of_two_versions_while_an_update_and_a_scheduler_run
 
     def schedule():
         while not done.is_set():
-            Scheduler(parts.database, parts.clock, parts.policy).run_once(all_active=True)
+            Scheduler(parts).run_once(all_active=True)
 
     _, *answers, _ = together(update, read, read, schedule)
     for seen in answers:

@@ -1,4 +1,4 @@
-"""`flask db`."""
+"""`mintaka db`."""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""`flask deployments inspect`, `pause`, `resume`, `schedule`, `run` and `delete`."""
+"""`mintaka deployments inspect`, `pause`, `resume`, `schedule`, `run` and `delete`."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -45,7 +45,7 @@ def test_inspect_shows_people_everything_on_lines_of_their_own(run, app, nightly
     assert said["id"] == nightly["id"]
     assert said["parameters"] == '{"a": 1, "b": 2}'
     assert said["schedule_error"] == "broken"
-    assert said["flow_data"] == "json, 1 characters"
+    assert said["flow_data"] == "json, 1 character"
     assert len(runs.splitlines()) == 1 + 3
 
 
@@ -56,7 +56,7 @@ def test_inspect_of_a_deployment_without_runs_says_that_there_are_none(run, clie
 
 def test_pause_removes_the_runs_of_the_schedule_and_keeps_those_made_by_hand(run, client, nightly):
     done(run("deployments", "run", "etl/nightly", "--name", "by-hand"))
-    assert done(run("deployments", "pause", "etl/nightly")) == "etl/nightly is paused; 1 scheduled runs made by hand remain\n"
+    assert done(run("deployments", "pause", "etl/nightly")) == "etl/nightly is paused; 1 scheduled run made by hand remains\n"
     assert [one["name"] for one in runs_of(client, nightly)] == ["by-hand"]
     assert client.get(f"/deployments/{nightly['id']}").json["is_schedule_active"] is False
 

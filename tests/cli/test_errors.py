@@ -1,6 +1,9 @@
 """Errors: one line that says what is wrong, and an exit code that says whose fault it is."""
 
+import errno
+
 import pytest
+from sqlalchemy import make_url
 
 from app import create_app
 from app.config import Settings
@@ -14,7 +17,17 @@ NEED_TABLES = [
     ("deployments", "inspect", "etl/nightly"),
     ("deployments", "preview", "etl/nightly"),
     ("flows", "ls"),
+    ("flows", "inspect", "etl"),
     ("runs", "ls"),
+    ("runs", "inspect", "0190"),
+    ("runs", "cancel", "0190"),
+    ("runs", "logs", "0190"),
+    ("runs", "watch", "0190"),
+    ("runs", "delete", "0190", "--yes"),
+    ("work-queues", "ls"),
+    ("work-queues", "pause", "default"),
+    ("concurrency-limits", "ls"),
+    ("concurrency-limits", "set", "tag", "1"),
     ("scheduler", "run"),
     ("scheduler", "run", "--once"),
 ]
@@ -31,25 +44,79 @@ NEED_A_DEPLOYMENT = [
 
 def test_a_database_that_is_not_migrated_is_named_with_the_remedy(blank_database_url):
     app = create_app(Settings(database_url=blank_database_url))
-    needed = f"The database is at revision none and needs {migrate.head()}; `flask --app wsgi db upgrade` migrates it."
+    needed = f"The database is at revision none and needs {migrate.head()}; `mintaka db upgrade` migrates it."
+    # a SQLite file is empty and not missing from here on
+    app.extensions["mintaka"].database.engine().connect().close()
     for command in NEED_TABLES:
         assert failed(app.test_cli_runner().invoke(args=command), 1) == needed, command
     app.extensions["mintaka"].database.dispose()
+
+
+@pytest.mark.parametrize("folder", [".", "no-such-folder"])
+def test_a_command_that_needs_a_database_creates_none(tmp_path, folder):
+    file = tmp_path / folder / "mintaka.db"
+    app = create_app(Settings(database_url=f"sqlite:///{file}"))
+    for command in NEED_TABLES:
+        message = failed(app.test_cli_runner().invoke(args=command), 1)
+        assert message == f"There is no database at {file}; `mintaka db upgrade` creates it.", command
+    assert done(app.test_cli_runner().invoke(args=["db", "current"])) == f"none (newest is {migrate.head()})\n"
+    assert app.test_cli_runner().invoke(args=["db", "check"]).exit_code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_leaves_nothing_in_the_folder_it_runs_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = failed(create_app(Settings()).test_cli_runner().invoke(args=["runs", "ls"]), 1)
+    assert message == f"There is no database at {tmp_path / 'instance' / 'mintaka.db'}; `mintaka db upgrade` creates it."
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", [("flows", "ls"), ("db", "upgrade"), ("db", "check"), ("scheduler", "run"), ("serve",)], ids=" ".join)
 def test_a_database_that_does_not_answer_is_a_failure_in_one_line(command):
     app = create_app(Settings(database_url="postgresql://nobody@127.0.0.1:1/nothing"))
     message = failed(app.test_cli_runner().invoke(args=command), 1)
-    assert "no connection to the database can be made" in message
+    assert message.startswith("No connection to the database can be made (")
     # whoever runs commands may see what the driver says
     assert "port 1 failed: Connection refused" in message
 
 
-@pytest.mark.parametrize("command", [("flows", "ls"), ("db", "upgrade"), ("db", "current"), ("serve",)], ids=" ".join)
-def test_a_file_that_cannot_be_opened_is_a_failure_in_one_line(tmp_path, command):
-    app = create_app(Settings(database_url=f"sqlite:///{tmp_path / 'no-such-folder' / 'mintaka.db'}"))
-    assert "unable to open database file" in failed(app.test_cli_runner().invoke(args=command), 1)
+def test_a_mistake_in_the_url_is_named_and_does_not_ask_for_patience(postgres_server):
+    url = make_url(postgres_server).set(database="no_such_database").render_as_string(hide_password=False)
+    message = failed(create_app(Settings(database_url=url)).test_cli_runner().invoke(args=["runs", "ls"]), 1)
+    assert 'database "no_such_database" does not exist' in message
+    assert "later" not in message
+
+
+@pytest.mark.parametrize("command", [("db", "upgrade"), ("serve",)], ids=" ".join)
+def test_a_folder_that_does_not_exist_is_named(tmp_path, command):
+    folder = tmp_path / "no-such-folder"
+    app = create_app(Settings(database_url=f"sqlite:///{folder / 'mintaka.db'}"))
+    message = failed(app.test_cli_runner().invoke(args=command), 1)
+    assert message == f"The database cannot be created: there is no folder {folder}."
+
+
+def test_a_file_that_is_no_database_is_a_failure_in_one_line(tmp_path):
+    file = tmp_path / "mintaka.db"
+    file.write_text("this is no database, but a text that is long enough to be taken for one" * 10)
+    app = create_app(Settings(database_url=f"sqlite:///{file}"))
+    assert "file is not a database" in failed(app.test_cli_runner().invoke(args=["runs", "ls"]), 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied", "/srv/key"), "/srv/key: Permission denied"),
+        (RuntimeError("broken\nin two"), "Internal error: RuntimeError: broken in two (MINTAKA_LOG_LEVEL=debug shows where)"),
+    ],
+    ids=["disk", "file", "fault"],
+)
+def test_what_nobody_expected_is_a_failure_in_one_line(offline_run, monkeypatch, error, message):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("app.cli.blocks.new_key", fail)
+    assert failed(offline_run("blocks", "generate-key"), 1) == message
 
 
 @pytest.mark.parametrize("reference", ["etl/nightly", "00000000-0000-0000-0000-000000000000"], ids=["names", "id"])
@@ -58,7 +125,7 @@ def test_a_deployment_that_does_not_exist_is_a_failure(run, reference):
         assert failed(run("deployments", *command, reference), 1) == f"Deployment not found: {reference}", command
 
 
-@pytest.mark.parametrize("reference", ["nightly", "etl/", "/nightly", "a/b/c", "0190", ""])
+@pytest.mark.parametrize("reference", ["nightly", "etl/", "/nightly", "a/b/c", "019", "x" * 36, ""])
 def test_what_cannot_name_a_deployment_is_wrong_usage(offline_run, reference):
     message = failed(offline_run("deployments", "inspect", reference), 2)
     assert message.endswith("is neither an id nor of the form FLOW/NAME.")

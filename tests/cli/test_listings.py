@@ -1,4 +1,4 @@
-"""`flask deployments ls`, `flask flows ls` and `flask runs ls`."""
+"""`mintaka deployments ls`, `mintaka flows ls` and `mintaka runs ls`."""
 
 import pytest
 
@@ -39,9 +39,9 @@ def test_runs_as_json_are_what_the_api_answers_at_the_same_moment(run, client, c
 def test_deployments_are_a_table_of_names_activity_schedule_tags_and_id(run, deployments):
     nightly, paused, red = (one["id"] for one in deployments)
     assert table(run("deployments", "ls")) == [
-        {"DEPLOYMENT": "ml/\\x1b[31mred", "ACTIVE": "yes", "SCHEDULE": "-", "TAGS": "-", "ID": red},
-        {"DEPLOYMENT": "etl/nightly", "ACTIVE": "yes", "SCHEDULE": "cron 0 9 * * 1-5 (Europe/Berlin)", "TAGS": "x, y", "ID": nightly},
-        {"DEPLOYMENT": "etl/paused", "ACTIVE": "no", "SCHEDULE": "interval 3600.0 s (UTC)", "TAGS": "x", "ID": paused},
+        {"DEPLOYMENT": "ml/\\x1b[31mred", "ACTIVE": "yes", "SCHEDULE": "-", "TAGS": "-", "ID": red[-8:]},
+        {"DEPLOYMENT": "etl/nightly", "ACTIVE": "yes", "SCHEDULE": "cron 0 9 * * 1-5 (Europe/Berlin)", "TAGS": "x, y", "ID": nightly[-8:]},
+        {"DEPLOYMENT": "etl/paused", "ACTIVE": "no", "SCHEDULE": "interval 3600.0 s (UTC)", "TAGS": "x", "ID": paused[-8:]},
     ]
 
 
@@ -141,3 +141,18 @@ def test_all_there_are_can_be_asked_for_however_many(sqlite_url):
         assert "--limit or --all" in failed(run(args=[noun, "ls", "--all", "--limit", "1"]), 2)
     assert documents(run(args=["blocks", "ls", "--all", "--output", "json"])) == []
     app.extensions["mintaka"].database.dispose()
+
+
+def test_a_flow_is_shown_with_its_deployments_and_runs_by_state(run, client, runs):
+    flow = client.get("/flows/name/etl").json
+    for reference in ("etl", flow["id"], flow["id"][-8:]):
+        found = documents(run("flows", "inspect", reference, "--output", "json"))
+        assert [one["name"] for one in found.pop("deployments")] == ["nightly"]
+        assert found.pop("run_counts") == {
+            "SCHEDULED": 2, "PENDING": 1, "RUNNING": 0, "COMPLETED": 0, "FAILED": 0, "CANCELLED": 0,
+        }  # fmt: skip
+        assert found == flow
+    facts, deployments = done(run("flows", "inspect", "etl")).split("\n\n")
+    assert facts.endswith("2 SCHEDULED, 1 PENDING")
+    assert "etl/nightly" in deployments
+    assert failed(run("flows", "inspect", "nothing"), 1) == "Flow not found: nothing"

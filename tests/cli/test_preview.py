@@ -1,4 +1,4 @@
-"""`flask deployments preview`."""
+"""`mintaka deployments preview`."""
 
 import pytest
 from sqlalchemy import update

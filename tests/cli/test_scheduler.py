@@ -1,4 +1,4 @@
-"""`flask scheduler run`."""
+"""`mintaka scheduler run`."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from tests.cli.results import documents, done
 from tests.conftest import ApiClient
 from tests.serving import PATIENCE, ROOT, environment, running_scheduler, wait_until
 
-COMMAND = [sys.executable, "-m", "flask", "--app", "wsgi", "scheduler", "run"]
+COMMAND = [sys.executable, "-m", "app", "scheduler", "run"]
 LONG_AGO = datetime(2022, 1, 1, tzinfo=UTC)
 
 
@@ -134,7 +134,7 @@ def test_a_pass_with_failures_is_done_and_says_so(run, client, clock, app):
         session.execute(update(Deployment).values(schedule={"cron": "nonsense"}, top_up_due=past))
     result = run("scheduler", "run", "--once")
     assert re.match(r"0 runs for 1 deployments in \d+\.\d{3} s, 1 failed\n", done(result))
-    assert result.stderr.splitlines()[-1] == "1 of the schedules failed; `flask deployments inspect` shows the reason of each."
+    assert result.stderr.splitlines()[-1] == "1 schedule failed; `mintaka deployments inspect` shows the reason."
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -145,9 +145,8 @@ def test_a_pass_over_all_says_how_many_deployments_others_hold(run, client, cloc
         session.execute(select(Deployment.id).with_for_update())
         result = run("scheduler", "run", "--once", "--all")
     assert re.match(r"0 runs for 0 deployments in \d+\.\d{3} s, 1 skipped\n", done(result))
-    assert (
-        result.stderr.splitlines()[-1] == "1 deployments were held by others and left as they are; another pass with --all takes them up."
-    )
+    said = result.stderr.splitlines()[-1]
+    assert said == "Skipped 1 deployment that another transaction holds; another pass with --all looks again."
 
 
 def test_a_pass_with_failures_is_still_one_line_of_json(run, client, app):

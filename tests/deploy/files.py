@@ -1,11 +1,13 @@
 """The files of deploy/, as the programs that they are for read them."""
 
 import configparser
+import os
 import re
 import shlex
 import shutil
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -63,7 +65,8 @@ def tox_command(env, **values):
 def settings_from(environ):
     """Return the settings that a process with the variables `environ` has. Fail for a MINTAKA_* variable that is none."""
     assert {name for name in environ if name.startswith("MINTAKA_")} <= SETTINGS
-    return Settings.from_environ(environ)
+    with patch.dict(os.environ, environ, clear=True):
+        return Settings.from_environ()
 
 
 def program(name, package):

@@ -31,30 +31,64 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture
 def installed(wheel, tmp_path):
-    """A folder of modules, as installing the wheel would leave them."""
+    """A folder of modules and programs that the wheel was installed into, without its dependencies, which are there."""
     folder = tmp_path / "site-packages"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--target", folder, wheel]
+    subprocess.run(command, check=True)
+    return folder
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder that has an `app`, a `migrations` and a `wsgi.py` of its own, as another project may."""
+    folder = tmp_path / "project"
+    for name in ("app", "migrations"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("raise SystemExit('the wrong package')")
+    (folder / "wsgi.py").write_text("raise SystemExit('the wrong module')")
     return folder
 
 
 def run(arguments, installed, folder, **settings):
-    """Start a Python command that sees the installed modules before any checkout."""
+    """Start `mintaka` in `folder`, as it was installed."""
     variables = environment(**settings) | {"PYTHONPATH": str(installed)}
-    return subprocess.Popen([sys.executable, *arguments], cwd=folder, env=variables, start_new_session=True)
+    return subprocess.Popen([installed / "bin" / "mintaka", *arguments], cwd=folder, env=variables, start_new_session=True)
 
 
-def test_an_installed_wheel_migrates_schedules_and_serves_without_the_checkout(installed, tmp_path):
+def test_an_installed_program_migrates_schedules_and_serves_in_any_folder(installed, elsewhere):
+    assert run(["db", "upgrade"], installed, elsewhere).wait(PATIENCE) == 0
+    assert run(["scheduler", "run", "--once"], installed, elsewhere).wait(PATIENCE) == 0
+    assert run(["deployments", "ls"], installed, elsewhere).wait(PATIENCE) == 0
     url = f"http://127.0.0.1:{free_port()}"
-    where = "import app, sys; sys.exit(not app.__file__.startswith(sys.argv[1]))"
-    assert run(["-c", where, str(installed)], installed, tmp_path).wait(PATIENCE) == 0
-    assert run(["-m", "flask", "--app", "wsgi", "db", "upgrade"], installed, tmp_path).wait(PATIENCE) == 0
-    assert run(["-m", "flask", "--app", "wsgi", "scheduler", "run", "--once"], installed, tmp_path).wait(PATIENCE) == 0
-    command = ["-m", "gunicorn", "--config", "python:app.serving.config", "wsgi:app"]
-    server = run(command, installed, tmp_path, bind=url.removeprefix("http://"), workers=1)
+    server = run(["web", "--workers", "1"], installed, elsewhere, bind=url.removeprefix("http://"))
     try:
         wait_until(lambda: server.poll() is not None or answers(f"{url}/api/ready"), "the server is ready")
         assert requests.get(f"{url}/api/docs", timeout=PATIENCE).status_code == 200
+    finally:
+        kill_group(server)
+
+
+def test_an_installed_program_serves_and_schedules_in_any_folder(installed, elsewhere):
+    url = f"http://127.0.0.1:{free_port()}"
+    server = run(["serve"], installed, elsewhere, bind=url.removeprefix("http://"), workers=1)
+    try:
+        wait_until(lambda: server.poll() is not None or answers(f"{url}/api/ready"), "the server is ready")
+        assert server.poll() is None
+        server.terminate()
+        assert server.wait(PATIENCE) == 0
+    finally:
+        kill_group(server)
+
+
+def test_an_installed_module_is_served_by_gunicorn(installed, tmp_path):
+    assert run(["db", "upgrade"], installed, tmp_path).wait(PATIENCE) == 0
+    url = f"http://127.0.0.1:{free_port()}"
+    variables = environment(bind=url.removeprefix("http://"), workers=1) | {"PYTHONPATH": str(installed)}
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:app.serving.config", "wsgi:app"]
+    server = subprocess.Popen(command, cwd=tmp_path, env=variables, start_new_session=True)
+    try:
+        wait_until(lambda: server.poll() is not None or answers(f"{url}/api/ready"), "the server is ready")
+        assert server.poll() is None
     finally:
         kill_group(server)
 

@@ -11,8 +11,8 @@ from tests.serving import PATIENCE, ROOT, environment
 
 
 def register(api):
-    """What `flask blocks register` prints."""
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "blocks", "register"]
+    """What `mintaka blocks register` prints."""
+    command = [sys.executable, "-m", "app", "blocks", "register"]
     arguments = ["--python", reference.python(), "--url", api, "--output", "json"]
     ran = subprocess.run([*command, *arguments], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -55,9 +55,9 @@ def explained_by(*logs):
         raise
 
 
-def flask_blocks(*words, **settings):
-    """The output of a `flask blocks` command that must succeed."""
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "blocks", *words]
+def mintaka_blocks(*words, **settings):
+    """The output of a `mintaka blocks` command that must succeed."""
+    command = [sys.executable, "-m", "app", "blocks", *words]
     ran = subprocess.run(command, cwd=ROOT, env=environment(**settings), capture_output=True, text=True, timeout=PATIENCE)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout.strip()
@@ -68,7 +68,7 @@ def test_the_real_client_and_agent_deploy_run_and_read_back(postgres_url, gunico
     server = gunicorn_server(postgres_url, workers=2, encryption_keys=(ENCRYPTION_KEY,))
     agent_log, scheduler_log = tmp_path / "agent.log", tmp_path / "scheduler.log"
     with explained_by(server.log, scheduler_log, agent_log), running_scheduler(postgres_url, scheduler_log, scheduler_loop_seconds=1):
-        flask_blocks("register", "--python", reference.python(), "--url", server.api, database_url=postgres_url)
+        mintaka_blocks("register", "--python", reference.python(), "--url", server.api, database_url=postgres_url)
         a_working_day(server.api, tmp_path, agent_log)
 
 

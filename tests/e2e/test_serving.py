@@ -1,4 +1,4 @@
-"""What the processes promise: gunicorn with the project's configuration, and `flask serve` that starts everything."""
+"""What the processes promise: gunicorn with the project's configuration, and `mintaka serve` that starts everything."""
 
 import os
 import re
@@ -73,7 +73,7 @@ def test_serving_writes_nothing_into_the_home_folder(gunicorn_server, sqlite_url
 
 
 class Everything:
-    """A running `flask serve` on a database that does not exist yet."""
+    """A running `mintaka serve` on a database that does not exist yet."""
 
     def __init__(self, folder, *options, parent=(), **settings):
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -85,7 +85,7 @@ class Everything:
             scheduler_loop_seconds=1,
             **settings,
         )
-        command = [*parent, sys.executable, "-m", "flask", "--app", "wsgi", "serve", *options]
+        command = [*parent, sys.executable, "-m", "app", "serve", *options]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=output, start_new_session=True)
         self.processes = []
@@ -107,7 +107,7 @@ class Everything:
 
 @pytest.fixture
 def everything(tmp_path):
-    """`everything(*options, log_format="json", ...)` starts `flask serve` so; whatever is left of it ends with the test."""
+    """`everything(*options, log_format="json", ...)` starts `mintaka serve` so; whatever is left of it ends with the test."""
     started = []
 
     def start(*options, **arguments):
@@ -157,7 +157,7 @@ def test_ctrl_c_lets_a_request_in_flight_finish(everything, tmp_path):
 @pytest.mark.parametrize(
     ("name", "log_format", "line"),
     [
-        ("gunicorn", "text", r"ERROR +mintaka\.serve gunicorn ended with exit code"),
+        ("web", "text", r"ERROR +mintaka\.serve web ended with exit code"),
         # who collects lines of JSON looks for this one among them
         ("scheduler", "json", r'^\{.*"logger": "mintaka\.serve", "message": "scheduler ended with exit code .*\}$'),
     ],

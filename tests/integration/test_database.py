@@ -13,7 +13,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text, event, func, inse
 from sqlalchemy.exc import DBAPIError
 
 from app.config import Settings
-from app.db import dialects, failures
+from app.db import engine, failures
 from app.db.session import Database, get_session, in_transaction
 from app.errors import Conflict, NotFound, Unavailable
 
@@ -345,9 +345,9 @@ def test_a_transaction_left_idle_is_ended_and_its_locks_with_it(postgres_counter
 
 
 def test_every_connection_being_in_use_is_said_so(counters, monkeypatch):
-    arguments = dialects.engine_arguments
+    arguments = engine.engine_arguments
     scarce = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.05}
-    monkeypatch.setattr(dialects, "engine_arguments", lambda url, settings: arguments(url, settings) | scarce)
+    monkeypatch.setattr(engine, "engine_arguments", lambda url, settings: arguments(url, settings) | scarce)
     exhausted = pytest.raises(Unavailable, match="every database connection is in use")
     with another(counters) as small, small.engine().connect(), exhausted:
         small.run(lambda session: add(session, 1))

@@ -11,10 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from app import create_app
 from app.config import Settings
 from app.db import migrate
-from app.db.failures import drivers_words, failure
+from app.db.failures import driver_message, failure
 from app.db.session import Database
 from app.errors import Unavailable
-from app.services.passes import repeat
+from app.scheduler.passes import repeat
 from tests.api.asking import ok, problem
 from tests.conftest import ApiClient
 from tests.databases import flows_locked
@@ -123,12 +123,12 @@ def test_a_fault_of_ours_means_nothing_more(database):
     assert failure(ValueError("the database is locked")) is None
 
 
-def test_the_drivers_words_are_one_line_and_none_where_it_was_not_asked(postgres_server):
+def test_the_driver_message_is_one_line_and_empty_where_the_driver_was_not_asked(postgres_server):
     with another(postgres_server) as database:
         error = error_of(database, "SELECT * FROM nowhere")
     assert len(str(error.orig).splitlines()) > 1
-    assert drivers_words(error) == 'relation "nowhere" does not exist'
-    assert drivers_words(Unavailable("every database connection is in use")) == ""
+    assert driver_message(error) == 'relation "nowhere" does not exist'
+    assert driver_message(Unavailable("every database connection is in use")) == ""
 
 
 @pytest.mark.parametrize(("url", "reason"), NOBODY_THERE.items(), ids=["postgresql", "sqlite"])
@@ -234,7 +234,7 @@ def test_a_schema_that_is_older_than_the_program_is_503_with_what_to_do_on_every
             ("GET", f"/flows/{NOBODY}"),
             ("DELETE", f"/flows/{NOBODY}"),
         ):
-            assert "`flask --app wsgi db upgrade`" in problem(client.open(path, method=method, json={}), 503)["detail"]
+            assert "`mintaka db upgrade`" in problem(client.open(path, method=method, json={}), 503)["detail"]
         assert ok(client.get("/health")) is True
         migrate.upgrade(database)
         assert ok(client.post("/flows/count")) == 0

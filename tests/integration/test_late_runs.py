@@ -1,4 +1,4 @@
-"""`app.services.late_runs`: which runs a pass marks late, what that does to them, and what it leaves to whoever starts them."""
+"""`app.scheduler.late_runs`: which runs a pass marks late, what that does to them, and what it leaves to whoever starts them."""
 
 import threading
 from collections import Counter
@@ -14,10 +14,10 @@ from app.db.models import FlowRun, FlowRunState
 from app.db.session import Database
 from app.domain.states import RunTimes, enter, new_state
 from app.repositories.flow_runs import FlowRuns
-from app.services.late_runs import LateRunMarker
-from app.services.work_queues import WorkQueueService
+from app.scheduler.late_runs import LateRunMarker
 from tests.api.asking import ok
 from tests.api.factories import make_deployment, make_due_runs, make_flow_run, make_task_run, make_work_queue
+from tests.parts import make_parts, unit_of_work
 
 NOON = datetime(2022, 6, 1, 12, tzinfo=UTC)
 FLOW_RUN, STATE = FlowRun.__table__, FlowRunState.__table__
@@ -33,7 +33,7 @@ def stopped(clock):
 @pytest.fixture
 def marker(database, clock):
     """marker(batch_size=...) on the database that `client` talks to, with connections of its own; runs are late after 5 seconds."""
-    return lambda **options: LateRunMarker(database, clock, 5, **options)
+    return lambda **options: LateRunMarker(make_parts(database, clock), 5, **options)
 
 
 def names(client, runs):
@@ -152,12 +152,12 @@ def test_markers_and_claimers_at_once_leave_every_run_claimed_and_none_late(clie
     def mark():
         begin.wait()
         for _ in range(5):
-            LateRunMarker(database, clock, 5, batch_size=7).run_once()
+            LateRunMarker(make_parts(database, clock), 5, batch_size=7).run_once()
 
     def claim():
         begin.wait()
         found = []
-        while claims := database.run(lambda session: WorkQueueService(session, clock).claim(queue, 2, 60)):
+        while claims := database.run(lambda session: unit_of_work(session, clock).work_queue_service.claim(queue, 2, 60)):
             found += [one["flow_run"]["id"] for one in claims]
         return found
 
@@ -180,5 +180,5 @@ def test_markers_and_claimers_at_once_leave_every_run_claimed_and_none_late(clie
 
 
 def claim_rest(database, clock, queue):
-    claims = database.run(lambda session: WorkQueueService(session, clock).claim(queue, 200, 60))
+    claims = database.run(lambda session: unit_of_work(session, clock).work_queue_service.claim(queue, 200, 60))
     return [one["flow_run"]["id"] for one in claims]

@@ -1,4 +1,4 @@
-"""`app.services.leases`: what happens to the runs of workers that are heard of no more."""
+"""`app.scheduler.leases`: what happens to the runs of workers that are heard of no more."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +13,10 @@ from app.db.models import FlowRun, FlowRunState, Lease
 from app.db.session import Database
 from app.domain.states import new_state
 from app.errors import Conflict
-from app.services.leases import LeaseExpiry
-from app.services.orchestration import Orchestration
-from app.services.work_queues import WorkQueueService
+from app.scheduler.leases import LeaseExpiry
 from tests.api.asking import ok, problem
 from tests.api.factories import make_due_runs, make_flow_run, make_task_run, make_work_queue
+from tests.parts import make_parts, unit_of_work
 
 NOON = datetime(2022, 6, 1, 12, tzinfo=UTC)
 LEASE, STATE = Lease.__table__, FlowRunState.__table__
@@ -32,7 +31,7 @@ def stopped(clock):
 @pytest.fixture
 def expiry(database, clock):
     """expiry(batch_size=...) on the database that `client` talks to, with connections of its own."""
-    return lambda **options: LeaseExpiry(database, clock, **options)
+    return lambda **options: LeaseExpiry(make_parts(database, clock), **options)
 
 
 @pytest.fixture
@@ -240,19 +239,19 @@ def while_leases_end(database, claims, act, schedulers):
 
     def end(_):
         begin.wait()
-        return LeaseExpiry(database, lambda: LATE, batch_size=3).run_once().number
+        return LeaseExpiry(make_parts(database, lambda: LATE), batch_size=3).run_once().number
 
     with ThreadPoolExecutor(len(claims) + schedulers) as pool:
         ended = [pool.submit(end, n) for n in range(schedulers)]
         done = list(pool.map(try_to, claims))
         number = sum(one.result() for one in ended)
     # a scheduler passes over a lease that is being renewed or ended, and none of these is left with the time it had
-    return done, number + LeaseExpiry(database, lambda: LATE).run_once().number
+    return done, number + LeaseExpiry(make_parts(database, lambda: LATE)).run_once().number
 
 
 def test_of_heartbeats_and_the_end_of_leases_at_the_same_time_one_wins(client, claimed, busy):
     def keep(session, flow_run_id, lease_id):
-        WorkQueueService(session, lambda: EARLY).heartbeat(flow_run_id, lease_id, 600)
+        unit_of_work(session, lambda: EARLY).work_queue_service.heartbeat(flow_run_id, lease_id, 600)
 
     claims = claimed(25)
     kept, number = while_leases_end(busy, claims, keep, schedulers=3)
@@ -265,7 +264,7 @@ def test_of_heartbeats_and_the_end_of_leases_at_the_same_time_one_wins(client, c
 
 def test_a_worker_that_ends_its_run_in_the_moment_its_lease_runs_out_has_ended_it_or_gets_409(client, claimed, busy):
     def finish(session, flow_run_id, lease_id):
-        Orchestration(session, lambda: EARLY).set_flow_run_state(flow_run_id, new_state("COMPLETED", EARLY), lease_id=lease_id)
+        unit_of_work(session, lambda: EARLY).orchestration.set_flow_run_state(flow_run_id, new_state("COMPLETED", EARLY), lease_id=lease_id)
 
     claims = claimed(20)
     finished, number = while_leases_end(busy, claims, finish, schedulers=2)

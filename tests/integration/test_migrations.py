@@ -1,5 +1,6 @@
 """Migrations, on an empty database of each kind: they make the tables that the models describe, and take them away again."""
 
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
@@ -153,6 +156,30 @@ def test_the_comparison_notices_an_altered_column_or_constraint_on_postgresql(po
     database.dispose()
     flat = [operation for entry in differences for operation in (entry if isinstance(entry, list) else [entry])]
     assert noticed in {operation[0] for operation in flat}
+
+
+@pytest.fixture
+def alembic(database_url, monkeypatch):
+    """What Alembic's command line reads in a checkout, with a database that is migrated."""
+    monkeypatch.setenv("MINTAKA_DATABASE_URL", database_url)
+    return Config(toml_file=ROOT / "pyproject.toml")
+
+
+def test_autogenerate_proposes_nothing_on_a_fresh_schema(alembic):
+    command.check(alembic)
+
+
+def test_autogenerate_writes_a_migration_that_adds_what_is_missing(alembic, database, tmp_path):
+    execute(database, "ALTER TABLE flow_run DROP COLUMN flow_runner_config")
+    alembic.set_main_option("script_location", str(shutil.copytree(ROOT / "migrations", tmp_path / "migrations")))
+    script = command.revision(alembic, "Add what is missing", autogenerate=True, rev_id="9999")
+    assert Path(script.path).name == "9999_add_what_is_missing.py"
+    written = Path(script.path).read_text()
+    assert "from app.db.types import Json\n" in written
+    assert "batch_op.add_column(sa.Column('flow_runner_config', Json(), nullable=True))" in written
+    assert written.count("_column(") == 2  # and what takes it back
+    command.upgrade(alembic, "head")
+    assert migrate.differences(database) == []
 
 
 def test_every_constraint_and_index_has_a_name_of_the_convention(database):

@@ -12,8 +12,8 @@ from sqlalchemy import make_url, text
 
 from app.config import Settings
 from app.db import watchdog
-from app.db.dialects import migration_lock
-from app.db.failures import drivers_words
+from app.db.engine import migration_lock
+from app.db.failures import driver_message
 from app.db.session import Database
 from app.errors import Unavailable
 from tests.databases import libpq_dsn
@@ -50,7 +50,7 @@ def test_a_host_that_accepts_connections_and_says_nothing_is_given_up_after_the_
         for answer in asked:
             with pytest.raises(Unavailable, match="no connection to the database can be made") as raised:
                 answer.result(PATIENCE)
-            assert "timeout expired" in drivers_words(raised.value)
+            assert "timeout expired" in driver_message(raised.value)
 
 
 def test_a_connection_that_dies_without_a_word_is_noticed_within_a_minute(postgres_url):

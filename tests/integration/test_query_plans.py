@@ -14,15 +14,15 @@ from sqlalchemy import event, text
 from app.config import Settings
 from app.db.session import Database
 from app.domain.states import new_state
+from app.repositories.claims import Claims
 from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.late_runs import LateRuns
 from app.repositories.leases import Leases
 from app.repositories.logs import Logs
 from app.repositories.task_runs import TaskRuns
-from app.services.history import run_history
-from app.services.work_queues import WorkQueueService
 from tests.databases import temporary_database
+from tests.parts import unit_of_work
 
 NOW = datetime(2022, 6, 1, tzinfo=UTC)
 DEPLOYMENTS, OWNERS, RUNS = 3000, 60, 6000
@@ -139,15 +139,15 @@ def poll(session):
 
 
 def look(session):
-    WorkQueueService(session, clock).runs(QUEUE, 10)
+    unit_of_work(session, clock).work_queue_service.runs(QUEUE, 10)
 
 
 def claim_runs(session):
-    Leases(session, clock).claim(DUE, 10, new_state("PENDING", NOW), expires_at=NOW, work_queue_id=QUEUE, worker=None)
+    Claims(session, FlowRuns(session, clock)).claim(DUE, 10, new_state("PENDING", NOW), expires_at=NOW, work_queue_id=QUEUE, worker=None)
 
 
 def mark_late(session):
-    LateRuns(session, clock).lock_overdue(NOW, 400)
+    LateRuns(session).lock_overdue(NOW, 400)
 
 
 def end_leases(session):
@@ -190,7 +190,8 @@ def test_a_claim_reads_runs_from_their_index_in_order_and_locks_no_more_than_it_
 @pytest.mark.parametrize("runs", [FlowRuns, TaskRuns])
 def test_a_history_reads_the_runs_of_its_time_from_their_index(request, where, runs):
     def read(session):
-        run_history(runs(session, clock), {}, datetime(2022, 2, 1, tzinfo=UTC), datetime(2022, 2, 8, tzinfo=UTC), 3600)
+        week = (datetime(2022, 2, 1, tzinfo=UTC), datetime(2022, 2, 8, tzinfo=UTC))
+        unit_of_work(session, clock).run_service.history(runs.entity, {}, *week, 3600)
 
     assert f"ix_{runs.table.name}_expected_start_time_id" in plan(request.getfixturevalue(where), read)
 

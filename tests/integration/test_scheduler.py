@@ -1,4 +1,4 @@
-"""`app.services.scheduler`: what a pass of the scheduler does to the deployments and runs in a database."""
+"""`app.scheduler.loop`: what a pass of the scheduler does to the deployments and runs in a database."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -10,12 +10,13 @@ from sqlalchemy import event, select, text, update
 
 from app.db.models import Deployment
 from app.domain import schedules
+from app.domain.planning import Policy
 from app.errors import Unavailable
-from app.repositories.flow_runs import FlowRuns
-from app.services.scheduler import Scheduler
-from app.services.scheduling import Policy
+from app.repositories.scheduled_runs import ScheduledRuns
+from app.scheduler.loop import Scheduler
 from tests.api.asking import ok, runs_of, starts
 from tests.api.factories import make_deployment, make_flow
+from tests.parts import make_parts
 
 DEPLOYMENT = Deployment.__table__
 NOW = datetime(2022, 6, 1, 12, 30, tzinfo=UTC)
@@ -33,7 +34,7 @@ def stopped(clock):
 @pytest.fixture
 def scheduler(database, clock):
     """Scheduler(policy=..., batch_size=...) on the database that `client` talks to, with connections of its own."""
-    return lambda policy=DEFAULT, **options: Scheduler(database, clock, policy, **options)
+    return lambda policy=DEFAULT, **options: Scheduler(make_parts(database, clock, policy), **options)
 
 
 @pytest.fixture
@@ -233,7 +234,7 @@ def test_batches_are_committed_one_by_one(client, scheduler, stored, monkeypatch
     made = [make_deployment(client, schedule=WEEKLY, is_schedule_active=False) for _ in range(3)]
     for n, deployment in enumerate(made):
         stored.change(deployment["id"], is_schedule_active=True, top_up_due=NOW - DAY + timedelta(seconds=n))
-    insert, calls = FlowRuns.insert_scheduled, []
+    insert, calls = ScheduledRuns.insert, []
 
     def failing_the_second_time(self, *args):
         calls.append(insert(self, *args))
@@ -241,7 +242,7 @@ def test_batches_are_committed_one_by_one(client, scheduler, stored, monkeypatch
             raise RuntimeError("the second batch")
         return calls[-1]
 
-    monkeypatch.setattr(FlowRuns, "insert_scheduled", failing_the_second_time)
+    monkeypatch.setattr(ScheduledRuns, "insert", failing_the_second_time)
     with pytest.raises(RuntimeError, match="the second batch"):
         scheduler(batch_size=1).run_once()
     assert [len(runs_of(client, deployment)) for deployment in made] == [14, 0, 0]

@@ -25,9 +25,10 @@ from app.db.session import Database
 from app.domain import schedules
 from app.domain.clock import utcnow
 from app.domain.instants import isoformat
-from app.services.scheduler import Scheduler
-from app.services.scheduling import Policy
+from app.domain.planning import Policy
+from app.scheduler.loop import Scheduler
 from tests.conftest import ApiClient
+from tests.parts import make_parts
 from tests.serving import PATIENCE, running_gunicorn, running_scheduler, wait_until
 
 DEPLOYMENT, FLOW, FLOW_RUN, STATE = Deployment.__table__, Flow.__table__, FlowRun.__table__, FlowRunState.__table__
@@ -277,7 +278,7 @@ def scheduling_threads(number, url):
 
     def keep_scheduling():
         database = Database(url, Settings(database_url=url, **LOCKS))
-        scheduler = Scheduler(database, utcnow, Policy(max_runs=MAX_RUNS), batch_size=5)
+        scheduler = Scheduler(make_parts(database, utcnow, Policy(max_runs=MAX_RUNS)), batch_size=5)
         while not done.is_set():
             scheduler.run_once()
             scheduler.run_once(all_active=True)
@@ -311,7 +312,7 @@ def test_on_sqlite_clients_write_between_the_batches_of_a_long_pass(sqlite_url):
     with application(sqlite_url) as app:
         database = app.extensions["mintaka"].database
         store(database, 60, began)
-        scheduler = Scheduler(Database(sqlite_url, Settings(**LOCKS)), utcnow, Policy(), batch_size=1)
+        scheduler = Scheduler(make_parts(Database(sqlite_url, Settings(**LOCKS))), batch_size=1)
         first_batch, batches, written_at = threading.Event(), [], []
 
         def tell(report):

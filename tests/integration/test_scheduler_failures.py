@@ -9,11 +9,12 @@ from sqlalchemy import select, update
 
 from app.db.models import Deployment
 from app.domain import schedules
+from app.domain.planning import MAX_RETRY_WAIT, Policy
 from app.errors import InvalidSchedule
-from app.services.scheduler import Scheduler
-from app.services.scheduling import LONGEST_RETRY, Policy
+from app.scheduler.loop import Scheduler
 from tests.api.asking import ok, runs_of
 from tests.api.factories import make_deployment
+from tests.parts import make_parts
 
 DEPLOYMENT = Deployment.__table__
 NOW = datetime(2022, 6, 1, 12, 30, tzinfo=UTC)
@@ -31,7 +32,7 @@ def stopped(clock):
 @pytest.fixture
 def scheduler(database, clock):
     """A scheduler on the database that `client` talks to, with connections of its own, that retries after a minute at first."""
-    return Scheduler(database, clock, Policy(retry=MINUTE))
+    return Scheduler(make_parts(database, clock, Policy(retry=MINUTE)))
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_the_wait_doubles_with_every_failure_up_to_a_day(clock, scheduler, store
         clock.stop_at(stored.row(broken).top_up_due - timedelta(microseconds=1))
         assert scheduler.run_once().deployments == 0
         clock.advance(microseconds=1)
-    assert waits == [min(MINUTE * 2**n, LONGEST_RETRY) for n in range(14)]
+    assert waits == [min(MINUTE * 2**n, MAX_RETRY_WAIT) for n in range(14)]
     assert waits[-1] == DAY
 
 

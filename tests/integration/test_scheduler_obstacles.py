@@ -7,14 +7,15 @@ import pytest
 from sqlalchemy import event, select, update
 
 from app.db.models import Deployment
+from app.domain.planning import Policy
 from app.errors import Unavailable
+from app.repositories import scheduled_runs
 from app.repositories.deployments import Deployments
-from app.repositories.flow_runs import FlowRuns
-from app.services import scheduling
-from app.services.scheduler import Scheduler
-from app.services.scheduling import Policy
+from app.repositories.scheduled_runs import ScheduledRuns
+from app.scheduler.loop import Scheduler
 from tests.api.asking import runs_of
 from tests.api.factories import make_deployment
+from tests.parts import make_parts
 
 DEPLOYMENT = Deployment.__table__
 NOW = datetime(2022, 6, 1, 12, 30, tzinfo=UTC)
@@ -34,7 +35,7 @@ def stopped(clock):
 @pytest.fixture
 def scheduler(database, clock):
     """A scheduler on the database that `client` talks to, with connections of its own, that retries after a minute at first."""
-    return Scheduler(database, clock, Policy(retry=MINUTE), batch_size=3)
+    return Scheduler(make_parts(database, clock, Policy(retry=MINUTE)), batch_size=3)
 
 
 @pytest.fixture
@@ -55,14 +56,14 @@ def due(client, database):
 @pytest.fixture
 def too_much(monkeypatch):
     """Runs with the parameter "heavy" are more than the database can write in time."""
-    insert = FlowRuns.insert_scheduled
+    insert = ScheduledRuns.insert
 
-    def limited(self, deployments, runs):
-        if any("heavy" in owner["parameters"] for owner in deployments):
+    def limited(self, planned):
+        if any("heavy" in deployment.parameters for deployment, _ in planned):
             raise Unavailable("a test")
-        return insert(self, deployments, runs)
+        return insert(self, planned)
 
-    monkeypatch.setattr(FlowRuns, "insert_scheduled", limited)
+    monkeypatch.setattr(ScheduledRuns, "insert", limited)
 
 
 def row_of(database, id):
@@ -108,7 +109,7 @@ def test_a_database_that_fails_altogether_ends_the_pass_and_is_no_failure_of_a_s
 def test_runs_with_large_parameters_are_written_in_more_statements_and_never_less_than_one_run_in_each(
     client, database, scheduler, due, monkeypatch
 ):
-    monkeypatch.setattr(scheduling, "BYTES_PER_STATEMENT", 40_000)
+    monkeypatch.setattr(scheduled_runs, "BYTES_PER_STATEMENT", 40_000)
     large, larger, small = due(parameters={"x": "x" * 10_000}), due(parameters={"x": "x" * 50_000}), due()
     inserted = []
 

@@ -13,13 +13,13 @@ from app.config import Settings
 from app.db.models import ConcurrencySlot, TaskRun
 from app.db.session import Database
 from app.domain.clock import utcnow
+from app.domain.runs import NewFlowRun, NewTaskRun
 from app.domain.states import new_state
 from app.repositories.concurrency_limits import ConcurrencyLimits
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.flows import Flows
 from app.repositories.task_runs import TaskRuns
-from app.services.orchestration import Orchestration
-from app.services.runs import RunService
+from tests.parts import unit_of_work
 
 AT_ONCE = 50
 LIMIT = 3
@@ -37,7 +37,7 @@ def crowded(database_url):
 def flow_run(crowded):
     def work(session):
         flow, _ = Flows(session, utcnow).create("crowd", [])
-        document, _ = RunService(session, utcnow).create_flow_run({"flow_id": flow["id"]})
+        document, _ = unit_of_work(session).run_service.create_flow_run(NewFlowRun(flow_id=flow["id"]))
         return document
 
     return crowded.run(work)
@@ -45,9 +45,9 @@ def flow_run(crowded):
 
 def make_task_runs(database, flow_run, number, tags):
     def work(session):
-        runs = RunService(session, utcnow)
+        runs = unit_of_work(session).run_service
         fields = {"flow_run_id": flow_run["id"], "task_key": "-".join(tags), "tags": tags}
-        return [runs.create_task_run(fields | {"dynamic_key": str(n)})[0]["id"] for n in range(number)]
+        return [runs.create_task_run(NewTaskRun(**fields, dynamic_key=str(n)))[0]["id"] for n in range(number)]
 
     return database.run(work)
 
@@ -66,7 +66,7 @@ def all_at_once(works):
 
 def status_of(database, kind, id, type, **details):
     def work(session):
-        propose = getattr(Orchestration(session, utcnow), f"set_{kind}_run_state")
+        propose = getattr(unit_of_work(session).orchestration, f"set_{kind}_run_state")
         return propose(id, new_state(type, datetime.now(UTC), state_details=details))["status"]
 
     return lambda: database.run(work)
@@ -85,8 +85,8 @@ def test_of_fifty_that_end_a_run_one_does(crowded, flow_run, type):
 
 def test_subflows_and_the_task_run_that_stands_for_them_never_wait_for_each_other_for_ever(crowded, flow_run):
     [parent] = make_task_runs(crowded, flow_run, 1, ["parent"])
-    fields = {"flow_id": flow_run["flow_id"], "parent_task_run_id": parent}
-    children = [crowded.run(lambda session: RunService(session, utcnow).create_flow_run(fields)[0]["id"]) for _ in range(5)]
+    fields = NewFlowRun(flow_id=flow_run["flow_id"], parent_task_run_id=parent)
+    children = [crowded.run(lambda session: unit_of_work(session).run_service.create_flow_run(fields)[0]["id"]) for _ in range(5)]
     works = [status_of(crowded, "flow", child, type) for child in children for type in ["RUNNING"] * 8 + ["COMPLETED"]]
     works += [status_of(crowded, "task", parent, "PENDING")] * 5
     statuses = Counter(all_at_once(works))
@@ -147,8 +147,8 @@ def test_whoever_starts_and_ends_at_once_leaves_a_slot_for_each_that_is_running(
 @pytest.mark.parametrize("kind", ["flow", "task"])
 def test_who_deletes_a_run_waits_for_its_subflows_before_it_holds_what_they_want(crowded, flow_run, kind):
     (parent,) = make_task_runs(crowded, flow_run, 1, ["parent"])
-    fields = {"flow_id": flow_run["flow_id"], "parent_task_run_id": parent}
-    subflow = crowded.run(lambda session: RunService(session, utcnow).create_flow_run(fields)[0]["id"])
+    fields = NewFlowRun(flow_id=flow_run["flow_id"], parent_task_run_id=parent)
+    subflow = crowded.run(lambda session: unit_of_work(session).run_service.create_flow_run(fields)[0]["id"])
     begun = threading.Event()
 
     def remove(session):
@@ -162,7 +162,7 @@ def test_who_deletes_a_run_waits_for_its_subflows_before_it_holds_what_they_want
         removal = threads.submit(crowded.run, remove)
         assert begun.wait(60)
         time.sleep(0.2)
-        Orchestration(session, utcnow).set_task_run_state(parent, new_state("RUNNING", utcnow()), force=True)
+        unit_of_work(session).orchestration.set_task_run_state(parent, new_state("RUNNING", utcnow()), force=True)
         return removal
 
     with ThreadPoolExecutor(1) as threads:

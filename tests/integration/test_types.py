@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, Table, Uuid, delete, insert, select
 
-from app.db.dialects import Json, UtcDateTime
+from app.db.types import Json, UtcDateTime
 from app.domain.ids import new_id
 
 VALUE = Table("value", MetaData(), Column("number", Integer), Column("id", Uuid), Column("instant", UtcDateTime), Column("document", Json))

@@ -46,8 +46,8 @@ def test_only_config_and_the_worker_read_the_environment():
     assert users_of("os.environ", "os.environb", "os.getenv", "os.putenv") == {"app.config", "app.worker.cli"}
 
 
-def test_only_the_dialects_module_names_a_dialect():
-    assert users_of("sqlalchemy.dialects", "psycopg2", "sqlite3") == {"app.db.dialects"}
+def test_only_the_database_layer_names_a_dialect():
+    assert users_of("sqlalchemy.dialects", "psycopg2", "sqlite3") == {"app.db.engine", "app.db.sql", "app.db.types"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)

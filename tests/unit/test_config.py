@@ -1,5 +1,6 @@
 """Settings: where they come from, what they may hold, and what a wrong one is answered with."""
 
+import os
 from dataclasses import FrozenInstanceError, fields
 from datetime import timedelta
 
@@ -10,11 +11,27 @@ from app.config import InvalidSetting, Settings, environ_for, settings_table, un
 KEY, OTHER_KEY = "A" * 43 + "=", "B" * 42 + "A="
 
 
-def read(**environ):
-    return Settings.from_environ(environ)
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch):
+    """Take every MINTAKA_* variable out of the environment."""
+    for name in [name for name in os.environ if name.startswith("MINTAKA_")]:
+        monkeypatch.delenv(name)
 
 
-def test_the_defaults_are_those_of_the_contract():
+@pytest.fixture
+def read(monkeypatch):
+    """`read(MINTAKA_X="1", ...)` returns the settings of an environment that has these variables beside the process's."""
+
+    def settings(**variables):
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            return Settings.from_environ()
+
+    return settings
+
+
+def test_the_defaults_are_those_of_the_contract(read):
     settings = read()
     assert settings.database_url == ""
     assert settings.scheduler_max_runs == 100
@@ -24,7 +41,7 @@ def test_the_defaults_are_those_of_the_contract():
     assert settings == Settings()
 
 
-def test_the_default_bounds_are_those_of_the_contract():
+def test_the_default_bounds_are_those_of_the_contract(read):
     bounds = read().bounds
     assert bounds.body_bytes == 16 * 1024 * 1024
     assert bounds.json_depth == 64
@@ -36,7 +53,7 @@ def test_the_default_bounds_are_those_of_the_contract():
     assert bounds.runs_per_request == 10_000
 
 
-def test_every_setting_is_read_from_its_variable():
+def test_every_setting_is_read_from_its_variable(read):
     texts = {
         "database_url": "postgresql://db/mintaka",
         "scheduler_max_scheduled_time": "3600",
@@ -92,7 +109,7 @@ def test_every_bound_is_a_setting_of_its_own(setting, bound):
 
 
 @pytest.mark.parametrize("text", ["", "   "])
-def test_an_empty_variable_means_the_default(text):
+def test_an_empty_variable_means_the_default(read, text):
     assert read(MINTAKA_SCHEDULER_MAX_RUNS=text).scheduler_max_runs == 100
 
 
@@ -117,6 +134,8 @@ def test_an_empty_variable_means_the_default(text):
         ("MINTAKA_ALLOWED_ORIGINS", "https://ui.example, ui.example", "an origin such as https://ui.example"),
         ("MINTAKA_SCHEDULER_LOOP_SECONDS", "nan", "a number of seconds"),
         ("MINTAKA_SCHEDULER_LOOP_SECONDS", "inf", "a number of seconds"),
+        ("MINTAKA_SCHEDULER_LOOP_SECONDS", "1e400", "a number of seconds"),
+        ("MINTAKA_ADMIN_DATABASE_ROUTES", "yes", "true or false"),
         ("MINTAKA_SCHEDULER_LOOP_SECONDS", "soon", "a number of seconds"),
         ("MINTAKA_SCHEDULER_MAX_SCHEDULED_TIME", "100 days", "a number of seconds"),
         ("MINTAKA_MAX_BODY_BYTES", "16MB", "a whole number"),
@@ -126,27 +145,34 @@ def test_an_empty_variable_means_the_default(text):
         ("MINTAKA_LOG_LEVEL", "loud", "one of debug, info, warning, error"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_refused_with_the_variable_and_what_is_allowed(variable, text, allowed):
+def test_a_value_that_cannot_be_used_is_refused_with_the_variable_and_what_is_allowed(read, variable, text, allowed):
     with pytest.raises(InvalidSetting) as refused:
         read(**{variable: text})
     assert str(refused.value).startswith(f"{variable} must be ")
     assert allowed in str(refused.value)
 
 
-def test_a_pool_holds_at_least_one_connection_for_each_thread():
+def test_a_pool_holds_at_least_one_connection_for_each_thread(read):
     assert Settings(threads=8).pool_size >= 8
     assert Settings(threads=8, database_pool_size=3).pool_size == 3
 
 
-def test_settings_do_not_change_once_read():
+def test_settings_do_not_change_once_read(read):
     with pytest.raises(FrozenInstanceError):
         Settings().threads = 1
 
 
-def test_variables_that_are_no_setting_are_named_and_not_refused():
-    environ = {"MINTAKA_SCHEDULER_MAX_RUN": "7", "MINTAKA_THREADS": "2", "MINTAKA_TEST_POSTGRES_URL": "x", "HOME": "/"}
-    assert unknown_variables(environ) == ["MINTAKA_SCHEDULER_MAX_RUN"]
-    assert Settings.from_environ(environ).threads == 2
+def test_variables_that_are_no_setting_are_named_and_not_refused(monkeypatch):
+    for name, value in {"MINTAKA_SCHEDULER_MAX_RUN": "7", "MINTAKA_THREADS": "2", "MINTAKA_TEST_POSTGRES_URL": "x", "HOME": "/"}.items():
+        monkeypatch.setenv(name, value)
+    assert unknown_variables() == ["MINTAKA_SCHEDULER_MAX_RUN"]
+    assert Settings.from_environ().threads == 2
+
+
+def test_every_variable_that_cannot_be_used_is_named_at_once(read):
+    with pytest.raises(InvalidSetting) as refused:
+        read(MINTAKA_THREADS="none", MINTAKA_WORKERS="2", MINTAKA_LOG_FORMAT="xml")
+    assert str(refused.value) == "MINTAKA_LOG_FORMAT must be one of text, json; MINTAKA_THREADS must be a whole number from 1 to 256"
 
 
 def test_the_table_of_settings_has_a_row_for_each_with_its_default_and_what_it_is_for():
@@ -157,11 +183,11 @@ def test_the_table_of_settings_has_a_row_for_each_with_its_default_and_what_it_i
     assert all(help.endswith(".") for _default, help in table.values())
 
 
-def test_every_default_in_the_table_can_be_set_as_it_is_written():
-    assert Settings.from_environ({variable: default for variable, default, _help in settings_table()}) == Settings()
+def test_every_default_in_the_table_can_be_set_as_it_is_written(read):
+    assert read(**{variable: default for variable, default, _help in settings_table()}) == Settings()
 
 
-def test_a_secret_shows_neither_in_the_settings_nor_in_what_is_said_of_a_wrong_one():
+def test_a_secret_shows_neither_in_the_settings_nor_in_what_is_said_of_a_wrong_one(read):
     settings = read(MINTAKA_ENCRYPTION_KEYS=f"{KEY},{OTHER_KEY}")
     assert settings.encryption_keys == (KEY, OTHER_KEY)
     assert KEY not in repr(settings)

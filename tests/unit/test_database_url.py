@@ -6,7 +6,7 @@ import pytest
 
 from app import create_app
 from app.config import InvalidSetting, Settings
-from app.db import dialects
+from app.db import engine
 
 # each has a piece of a password where a port is looked for
 MALFORMED = [
@@ -20,7 +20,7 @@ MALFORMED = [
 @pytest.mark.parametrize("url", [*MALFORMED, "u:hunter2@h/x", "postgresql:u:hunter2@h/x"])
 def test_no_part_of_a_url_that_cannot_be_read_is_said_but_how_to_write_it_is(url):
     with pytest.raises(ValueError) as refused:
-        dialects.database_url(url)
+        engine.database_url(url)
     said = str(refused.value)
     assert "postgresql://user:password@host/database" in said
     assert all(f"%{ord(character):02X}" in said for character in "@:/?#%")

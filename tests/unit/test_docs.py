@@ -26,11 +26,12 @@ DOCS = ROOT / "docs"
 
 TABLE = re.compile(r"^\.\. csv-table::(?P<title>.*)\n(?:   :\w+:.*\n)*\n(?P<rows>(?:   .*\n)+)", re.MULTILINE)
 SCHEDULE = re.compile(r"^\.\. code-block:: json\n\n   (?P<document>\{.*\})\n\n(?=\.\. csv-table::)", re.MULTILINE)
-SECTION = re.compile(r"^([a-z]+(?: [a-z-]+)*)\n[-~]+\n(.*?)(?=^[a-z][a-z -]*\n[-~]+\n|\Z)", re.MULTILINE | re.DOTALL)
-CONSOLE = re.compile(r"^   \$ (?P<command>flask .*)\n(?P<output>(?:   .*\n)+)", re.MULTILINE)
+SECTION = re.compile(r"^([a-z][a-z -]*)\n[-~]+\n(.*?)(?=^[a-z][a-z -]*\n[-~]+\n|\Z)", re.MULTILINE | re.DOTALL)
+CONSOLE = re.compile(r"^   \$ (?P<command>mintaka .*)\n(?P<output>(?:   .*\n)+)", re.MULTILINE)
 
 # Commands that are not Mintaka's: those of Flask and of flask-smorest
 FOREIGN_COMMANDS = {"openapi", "routes", "run", "shell"}
+EXAMPLES_OF_GUNICORN = {"--workers"}
 # Files of Swagger UI and of Flask, which nobody asks for by hand
 ASSETS = ("/api/docs/<", "/static/<")
 
@@ -132,14 +133,26 @@ def test_every_command_is_described_with_all_its_options(application):
         if words[0] not in FOREIGN_COMMANDS
     }
     assert ours.keys() <= sections.keys()
-    described = {command: set(re.findall(r"--[a-z][a-z-]*", sections[command])) - {"--app"} for command in ours}
+    described = {command: set(re.findall(r"--[a-z][a-z-]*", sections[command])) - EXAMPLES_OF_GUNICORN for command in ours}
     assert described == ours
+
+
+def test_an_option_takes_what_its_help_says(application):
+    sections = dict(SECTION.findall(page("cli")))
+    for words, command in commands(application.cli):
+        if words[0] in FOREIGN_COMMANDS:
+            continue
+        context = click.Context(command)
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.is_flag:
+                metavar = option.make_metavar(context).strip("[]")
+                assert f"``{option.opts[0]} {metavar}``" in sections[" ".join(words)], words
 
 
 def test_a_preview_is_shown_as_it_is_printed(application):
     [(command, output)] = [found for found in CONSOLE.findall(page("cli")) if "preview --cron" in found[0]]
-    program, _, _, *arguments = shlex.split(command)
-    assert program == "flask"
+    program, *arguments = shlex.split(command)
+    assert program == "mintaka"
     printed = application.test_cli_runner().invoke(args=arguments)
     assert printed.exit_code == 0
     shown = [line[3:] for line in output.splitlines()]
@@ -154,4 +167,4 @@ def test_every_page_is_reached_from_the_index():
 def test_a_setting_that_is_named_exists():
     known = {name for name, _, _ in settings_table()} | WORKER_VARIABLES | {"MINTAKA_TEST_POSTGRES_URL", "MINTAKA_TEST_REFERENCE_PYTHON"}
     texts = [path.read_text(encoding="utf-8") for path in (*DOCS.glob("*.rst"), ROOT / "README.rst", ROOT / "CHANGELOG.rst")]
-    assert {name for text in texts for name in re.findall(r"MINTAKA_[A-Z_]+[A-Z]", text)} <= known
+    assert {name for text in texts for name in re.findall(r"(?<!_)MINTAKA_[A-Z_]+[A-Z]", text)} <= known

@@ -5,6 +5,9 @@ import runpy
 
 import pytest
 
+from app.config import Settings
+from app.logging import server_logging_config
+
 
 @pytest.fixture
 def configured(monkeypatch):
@@ -68,6 +71,8 @@ def test_a_folder_for_the_default_database_that_cannot_be_made_is_named_before_t
     assert (tmp_path / "instance").read_text() == "a file"
 
 
-def test_gunicorn_logs_json_when_the_rest_does(configured):
-    assert "logconfig_dict" not in configured(MINTAKA_LOG_FORMAT="text")
-    assert configured(MINTAKA_LOG_FORMAT="json")["logconfig_dict"]["formatters"]["json"]["()"] == "app.api.logging.JsonFormatter"
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_gunicorn_logs_as_the_rest_does(configured, form):
+    configuration = configured(MINTAKA_LOG_FORMAT=form)
+    assert configuration["logconfig_dict"] == server_logging_config(Settings(log_format=form))
+    assert configuration["logconfig_dict"]["loggers"]["gunicorn.error"]["handlers"] == ["stderr"]

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain import json as wire
+from app.domain import json_values
 from app.schemas.base import StateCreate
 from app.worker import Cancelled, Run, current_run
 from app.worker.api import Api, Refused, Unreachable, backoff
@@ -218,7 +218,7 @@ def test_what_a_function_raises_after_it_was_told_to_stop_is_no_failure_and_what
 def test_every_message_is_one_that_the_server_takes(text, other):
     document = state("FAILED", text + other + text * 3)
     # as it comes off the wire, where the rules for text apply
-    body = wire.loads(json.dumps(document).encode(), 64)
+    body = json_values.loads(json.dumps(document).encode(), 64)
     assert StateCreate().load(body)["message"] == document["message"]
     assert len(document["message"]) <= 2_000
 

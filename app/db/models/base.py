@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Float, Index, MetaData, Text, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
-from app.db.dialects import Json, UtcDateTime
+from app.db.types import Json, UtcDateTime
 
 
 class Base(DeclarativeBase):

@@ -1,106 +1,40 @@
 """Schedules as pure values: when a deployment runs.
 
-`parse` reads the stored document, `validate` is the door for new ones. Every schedule has `occurrences(start, end, limit)`,
-`to_document()`, `zone` and `wall_times(low, high)`. It depends on nothing but itself: no clock, no database. The dates in [a, c] are
-the dates in [a, b] and those in (b, c], for every b.
+`parse` reads a stored document of a plain schedule, `validate` one that is new; `shape` and `validate_shape` do the same for a schedule
+with bounds, exclusions, jitter and a choice for daylight saving, which wrap it. Every schedule has `occurrences(start, end, limit)`,
+`zone`, `wall_times(low, high)` and `offset(occurrence)`. It depends on nothing but itself: no clock, no database. The dates in [a, c]
+are the dates in [a, b] and those in (b, c], for every b.
 """
 
-from collections.abc import Mapping
-from datetime import timedelta
-from functools import lru_cache
-from time import thread_time
-
-from app.domain.schedules.base import EARLIEST, LATEST, ScheduleTooSlow
+from app.domain.schedules.base import EARLIEST, LATEST, InvalidMember, ScheduleTooSlow
 from app.domain.schedules.cron import CronSchedule
+from app.domain.schedules.description import describe
+from app.domain.schedules.documents import MEMBERS, MIN_INTERVAL_SECONDS, parse, validate
+from app.domain.schedules.exclusions import AllExcluded
 from app.domain.schedules.interval import IntervalSchedule
+from app.domain.schedules.preview import preview
 from app.domain.schedules.rrule import RRuleSchedule
+from app.domain.schedules.shape import WRAPPERS, shape, shape_members, validate_shape
 from app.errors import InvalidSchedule
 
 __all__ = [
     "EARLIEST",
     "LATEST",
+    "MEMBERS",
+    "MIN_INTERVAL_SECONDS",
+    "WRAPPERS",
+    "AllExcluded",
     "CronSchedule",
     "IntervalSchedule",
+    "InvalidMember",
     "InvalidSchedule",
     "RRuleSchedule",
-    "Schedule",
     "ScheduleTooSlow",
+    "describe",
     "parse",
+    "preview",
+    "shape",
+    "shape_members",
     "validate",
+    "validate_shape",
 ]
-
-Schedule = IntervalSchedule | CronSchedule | RRuleSchedule
-
-MEMBERS = {
-    "interval": (IntervalSchedule, frozenset({"interval", "anchor_date", "timezone"})),
-    "cron": (CronSchedule, frozenset({"cron", "timezone", "day_or"})),
-    "rrule": (RRuleSchedule, frozenset({"rrule", "timezone"})),
-}
-
-# Seconds of CPU that a new schedule may take to find its next date.
-MAX_SEARCH = 0.1
-
-# What a new schedule must be able to give from now on: as much as the scheduler asks of one, unless its settings say otherwise.
-_AHEAD, _MANY = timedelta(days=100), 100
-
-# Characters of a text that is kept.
-_SMALL = 512
-
-
-def parse(document):
-    """The schedule that a JSON document says. Raises InvalidSchedule(field, reason); field "" means the document as a whole."""
-    if not isinstance(document, Mapping):
-        raise InvalidSchedule("", "must be an object with one of interval, cron, rrule")
-    # True, 1 and 1.0 are one key of a mapping, and only two of them are an interval: so the type is part of the key.
-    items = tuple((key, type(value), value) for key, value in document.items())
-    return _parse_items(items) if all(_is_small(value) for value in document.values()) else _parse(document)
-
-
-def _is_small(value):
-    """Whether a document with this member is worth keeping: long texts are rare, and would let a client fill the memory."""
-    return value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _SMALL)
-
-
-@lru_cache(maxsize=4096)
-def _parse_items(items):
-    return _parse({key: value for key, _, value in items})
-
-
-def _parse(document):
-    kinds = [kind for kind in MEMBERS if kind in document]
-    if len(kinds) != 1:
-        raise InvalidSchedule("", f"must have exactly one of interval, cron, rrule; it has {' and '.join(kinds) or 'none'}")
-    make, members = MEMBERS[kinds[0]]
-    for key in document:
-        if key not in members:
-            raise InvalidSchedule(str(key)[:80], f"is not a member of a schedule with {kinds[0]}; allowed are {', '.join(sorted(members))}")
-    return make.parse(**document)
-
-
-def validate(document, after=None):
-    """The schedule of a new document: one that fires, and finds its next date in time. Raises InvalidSchedule.
-
-    With `after`, an instant, the first date from there on is sought too, and those that follow it soon. They need not exist: a rule may
-    have ended.
-    """
-    schedule = parse(document)
-    kind = next(kind for kind in MEMBERS if kind in document)
-    if _first(schedule, EARLIEST, kind) is None:
-        raise InvalidSchedule(kind, f"never fires in the years {EARLIEST.year} to {LATEST.year}")
-    if after is not None:
-        _first(schedule, after, kind)
-        # in so many days any other schedule, and one rule alone, has fewer candidates than may be looked at
-        if kind == "rrule" and len(schedule.recurrence.rules) > 1:
-            for _ in schedule.occurrences(after, after + _AHEAD, _MANY):
-                pass
-    return schedule
-
-
-def _first(schedule, start, kind):
-    # The second try is for what the first one had to work out once and keeps: it is the next date that must be cheap, not the first.
-    for _ in range(2):
-        before = thread_time()
-        found = next(schedule.occurrences(start, LATEST, 1), None)
-        if thread_time() - before <= MAX_SEARCH:
-            return found
-    raise ScheduleTooSlow(kind, f"takes more than {MAX_SEARCH * 1000:.0f} ms of CPU to find its next date")

@@ -1,9 +1,10 @@
-"""What the three kinds of schedule share: their years, their bound on work, and how a document's members are read."""
+"""What all schedules share: their years, their bound on work, and how a document's members are read."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from app.domain import zones
+from app.domain.schedules.walltime import RFC_5545
 from app.errors import InvalidSchedule
 
 # The years that the server accepts in an instant. As naive UTC times; both ends included.
@@ -26,6 +27,34 @@ MAX_COUNTING = 200_000
 
 class ScheduleTooSlow(InvalidSchedule):
     """{field}: {reason}"""
+
+
+class InvalidMember(InvalidSchedule):
+    """{field}: {reason}"""
+
+    def __init__(self, loc, reason):
+        super().__init__(".".join(map(str, loc)), reason)
+        self.loc = tuple(loc)
+
+
+class PlainSchedule:
+    """A schedule that wraps no other.
+
+    Every schedule has `occurrences(start, end, limit, steps=None, daylight=None)`: at most `limit` UTC instants in [start, end], in order.
+    Whoever wraps it hands in a budget to share, and the choice for daylight saving.
+    """
+
+    kind = None
+    daylight = RFC_5545
+
+    @property
+    def plain(self):
+        """Return the schedule without what wraps it: itself."""
+        return self
+
+    def offset(self, occurrence):
+        """Return how much later than its occurrence a run starts."""
+        return timedelta(0)
 
 
 class Steps:
@@ -65,11 +94,12 @@ class Steps:
 
 
 def window(start, end):
-    """The naive UTC times (start, end) of a window, cut to the years there are. A naive time is read as UTC."""
-    return max(_naive_utc(start), EARLIEST), min(_naive_utc(end), LATEST)
+    """Return the naive UTC times (start, end) of a window, cut to the years there are. A naive time is read as UTC."""
+    return max(naive_utc(start), EARLIEST), min(naive_utc(end), LATEST)
 
 
-def _naive_utc(moment):
+def naive_utc(moment):
+    """Return the naive UTC time of a moment; a naive one is read as UTC."""
     if moment.tzinfo is None:
         return moment
     # A zone's offset may carry the ends of the calendar over its edge; both lie outside every window.
@@ -80,7 +110,7 @@ def _naive_utc(moment):
 
 
 def read_zone(name):
-    """The zone of a document's `timezone`. Raises InvalidSchedule."""
+    """Return the zone of a document's `timezone`. Raise InvalidSchedule."""
     try:
         return zones.zone(name)
     except TypeError as error:
@@ -90,9 +120,25 @@ def read_zone(name):
 
 
 def read_text(field, value, most):
-    """A document's string, at most `most` characters of it. Raises InvalidSchedule."""
+    """Return a document's string, which has at most `most` characters. Raise InvalidSchedule."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidSchedule(field, "must be a string that is not empty")
     if len(value) > most:
         raise InvalidSchedule(field, f"must be at most {most:,} characters long")
     return value
+
+
+def read_instant(loc, value):
+    """Return a document's instant, in UTC; one without an offset is read as UTC. Raise InvalidMember."""
+    moment = value
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value.strip())
+        except ValueError:
+            moment = None
+    if not isinstance(moment, datetime):
+        raise InvalidMember(loc, "must be an ISO 8601 time, such as 2020-01-01T09:00:00+00:00")
+    naive = naive_utc(moment)
+    if not EARLIEST <= naive <= LATEST:
+        raise InvalidMember(loc, f"must be in the years {EARLIEST.year} to {LATEST.year}, in UTC")
+    return naive.replace(tzinfo=UTC)

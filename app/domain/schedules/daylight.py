@@ -1,16 +1,59 @@
-"""What daylight saving does to the dates of a schedule, in words for a person who looks at them."""
+"""What daylight saving does to a schedule: the choice that a schedule makes, and what a person is told of its dates."""
 
+from dataclasses import dataclass
 from datetime import UTC, timedelta
 
 from app.domain import zones
+from app.domain.schedules.base import InvalidMember
+from app.domain.schedules.walltime import FOLDS, GAPS, RFC_5545, Daylight
+from app.domain.schedules.words import offset_words, time_words
+from app.domain.schedules.wrapper import Wrapper
 
 _TICK = timedelta(microseconds=1)
 # Longer than any gap or fold: a date line crossing takes 24 hours.
 _MARGIN = timedelta(days=2)
 
+_GAP_PHRASES = {"skip": "skipping local times that do not exist"}
+_FOLD_PHRASES = {"second": "at the second of two equal local times", "both": "at both of two equal local times"}
+
+
+@dataclass(frozen=True)
+class DaylightSaving(Wrapper):
+    """The same local times, with another choice for those that do not exist or exist twice. Steps of elapsed time know neither."""
+
+    choice: Daylight = RFC_5545
+
+    members = {"gap": RFC_5545.gap, "fold": RFC_5545.fold}
+
+    @classmethod
+    def wrap(cls, inner, values, key):
+        """Return `inner` with the choice that the values make. Raise InvalidMember."""
+        for name, allowed in (("gap", GAPS), ("fold", FOLDS)):
+            if values[name] not in allowed:
+                raise InvalidMember((name,), f"must be one of {', '.join(allowed)}")
+        choice = Daylight(values["gap"], values["fold"])
+        return inner if choice == RFC_5545 else cls(inner, choice)
+
+    def to_members(self):
+        """Return the members that `wrap` reads."""
+        return {"gap": self.choice.gap, "fold": self.choice.fold}
+
+    def phrases(self):
+        """Return the parts of a sentence that say what it chooses."""
+        return [phrase for phrase in (_GAP_PHRASES.get(self.choice.gap), _FOLD_PHRASES.get(self.choice.fold)) if phrase]
+
+    @property
+    def daylight(self):
+        """Return the choice."""
+        return self.choice
+
+    def occurrences(self, start, end, limit, **context):
+        """Yield at most `limit` UTC instants in [start, end], in order. Raise ScheduleTooSlow."""
+        return self.inner.occurrences(start, end, limit, **{"daylight": self.choice, **context})
+
 
 def explain(schedule, instants):
-    """One note, or None, for each of the schedule's instants, which are aware and in order.
+    """Return one note, or None, for each of the schedule's instants, which are aware and in order.
 
     A change of the offset is told at the first instant after it, so it takes the instant before to be in the list.
     """
@@ -20,7 +63,7 @@ def explain(schedule, instants):
         offset = zones.offset_at(schedule.zone, moment)
         parts = [*_gap_notes(schedule, moment), *_fold_notes(schedule, moment)]
         if before is not None and offset != before:
-            parts.append(f"the offset from UTC changes from {_offset(before)} to {_offset(offset)} before this run")
+            parts.append(f"the offset from UTC changes from {offset_words(before)} to {offset_words(offset)} before this run")
         notes.append("; ".join(parts) or None)
         before = offset
     return notes
@@ -40,8 +83,18 @@ def _fold_notes(schedule, moment):
         if shift.at - twice <= moment < shift.at + twice and twice > timedelta(0):
             is_first = moment < shift.at
             local = moment + (shift.before if is_first else shift.after)
-            chosen = "the first is used" if is_first and _names(schedule, local) else f"this is the {'first' if is_first else 'second'}"
-            yield f"local time {_clock(local, local)} occurs twice: {chosen}"
+            yield f"local time {_clock(local, local)} occurs twice: {_chosen(schedule, local, is_first)}"
+
+
+def _chosen(schedule, local, is_first):
+    this = f"this is the {'first' if is_first else 'second'}"
+    if not _names(schedule, local):
+        return this
+    fold = schedule.daylight.fold
+    if fold == "both":
+        return f"{this}, both are used"
+    # a date that was given as an instant may be the other one
+    return f"the {fold} is used" if is_first == (fold == "first") else this
 
 
 def _names(schedule, local):
@@ -49,14 +102,5 @@ def _names(schedule, local):
 
 
 def _clock(local, other):
-    """The local time, with its date where the other's differs."""
-    text = f"{local:%H:%M}" if not (local.second or local.microsecond) else f"{local:%H:%M:%S}"
-    return text if local.date() == other.date() else f"{local:%Y-%m-%d} {text}"
-
-
-def _offset(offset):
-    """As ISO 8601 writes it: -05:00."""
-    sign, rest = ("-", -offset) if offset < timedelta(0) else ("+", offset)
-    hours, seconds = divmod(int(rest.total_seconds()), 3600)
-    minutes, seconds = divmod(seconds, 60)
-    return f"{sign}{hours:02}:{minutes:02}" + (f":{seconds:02}" if seconds else "")
+    """Return the local time, with its date where the other's differs."""
+    return time_words(local) if local.date() == other.date() else f"{local:%Y-%m-%d} {time_words(local)}"

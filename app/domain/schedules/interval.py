@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 
 from app.domain import zones
-from app.domain.schedules.base import DEFAULT_START, EARLIEST, LATEST, Steps, read_zone, window
-from app.domain.schedules.walltime import instants
+from app.domain.schedules.base import DEFAULT_START, PlainSchedule, Steps, read_instant, read_zone, window
+from app.domain.schedules.walltime import RFC_5545, instants
 from app.errors import InvalidSchedule
 
 _MAX_SECONDS = 100 * 366 * 86_400
@@ -15,11 +15,13 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class IntervalSchedule:
+class IntervalSchedule(PlainSchedule):
     """`anchor` plus any whole number of `step`s, in both directions. `anchor` is aware, in UTC; `timezone` a name or None.
 
     A whole number of days steps in the zone's calendar, so 09:00 stays 09:00; anything else steps in elapsed time.
     """
+
+    kind = "interval"
 
     step: timedelta
     anchor: datetime
@@ -27,11 +29,11 @@ class IntervalSchedule:
 
     @classmethod
     def parse(cls, interval, anchor_date=None, timezone=None):
-        """The schedule of a document's members, as JSON holds them. Raises InvalidSchedule."""
+        """Return the schedule of a document's members, as JSON holds them. Raise InvalidSchedule."""
         step = _read_step(interval)
         zone = read_zone(timezone) if timezone is not None else zones.zone("UTC")
         default = zones.to_utc(DEFAULT_START, zone).replace(tzinfo=UTC)
-        anchor = default if anchor_date is None else _read_anchor(anchor_date)
+        anchor = default if anchor_date is None else read_instant(("anchor_date",), anchor_date)
         # The reference's client, like our own answers, sends back the anchor that we made of a zone beside that zone.
         if timezone is not None and anchor != default:
             raise InvalidSchedule("anchor_date", "give an anchor_date or a timezone, not both")
@@ -39,24 +41,24 @@ class IntervalSchedule:
 
     @property
     def zone(self):
-        """The zone whose calendar it goes by: UTC unless one was given."""
+        """Return the zone whose calendar it goes by: UTC unless one was given."""
         return zones.zone(self.timezone or "UTC")
 
     @property
     def by_calendar(self):
-        """Whether it steps in days of the calendar, not in elapsed time."""
+        """Return whether it steps in days of the calendar, not in elapsed time."""
         return self.step % _DAY == timedelta(0)
 
-    def occurrences(self, start, end, limit):
+    def occurrences(self, start, end, limit, steps=None, daylight=RFC_5545):
         """Yield at most `limit` UTC instants in [start, end], in order."""
         start, end = window(start, end)
         if start > end or limit <= 0:
             return iter(())
         if self.by_calendar:
-            found = instants(self.wall_times, self.zone, start, end, Steps("interval", limit))
+            found = instants(self.wall_times, self.zone, start, end, steps or Steps("interval", limit), daylight)
         else:
             found = (moment.replace(tzinfo=UTC) for moment in self._multiples(self.anchor.replace(tzinfo=None), start, end))
-        return islice(found, limit)
+        return islice(found, limit) if steps is None else steps.dates(found, limit)
 
     def wall_times(self, low, high):
         """Yield the local times in [low, high) that it names. It names none if it steps in elapsed time."""
@@ -70,7 +72,7 @@ class IntervalSchedule:
         return (anchor + n * self.step for n in range(count, last + 1))
 
     def to_document(self):
-        """The document that `parse` reads, every default said."""
+        """Return the document that `parse` reads, with every default."""
         return {"interval": self.step.total_seconds(), "anchor_date": self.anchor.isoformat(), "timezone": self.timezone}
 
 
@@ -87,24 +89,3 @@ def _read_step(value):
     if not step:
         raise InvalidSchedule("interval", "must be at least a microsecond (0.000001)")
     return step
-
-
-def _read_anchor(value):
-    moment = value
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value.strip())
-        except ValueError as error:
-            raise InvalidSchedule("anchor_date", "must be an ISO 8601 time, such as 2020-01-01T09:00:00+00:00") from error
-    if not isinstance(moment, datetime):
-        raise InvalidSchedule("anchor_date", "must be an ISO 8601 time, such as 2020-01-01T09:00:00+00:00")
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    try:
-        moment = moment.astimezone(UTC)
-        inside = EARLIEST <= moment.replace(tzinfo=None) <= LATEST
-    except OverflowError:
-        inside = False
-    if not inside:
-        raise InvalidSchedule("anchor_date", "must be in the years 1970 to 2200, in UTC")
-    return moment

@@ -1,7 +1,8 @@
 """One recurrence rule of RFC 5545 (3.3.10), walked by the calendar in local time.
 
-The walk starts at any time, in phase with the rule's own start, so a rule costs as much in its tenth year as on its first day. All
-times here are naive local times.
+dateutil's rrule does not walk it: it begins at DTSTART whatever is asked for, and searches for ever where a rule has no date. This walk
+starts at any time, in phase with the rule's own start, so a rule costs as much in its tenth year as on its first day. All times here
+are naive local times.
 """
 
 import calendar
@@ -62,7 +63,7 @@ class DayFilter:
                 yield index
 
     def _week(self, year, size, index, weekday):
-        """The number of the day's week, from the start and from the end of the year that most of the week lies in."""
+        """Return the number of the day's week, from the start and from the end of the year that most of the week lies in."""
         middle = index + 3 - (weekday - self.week_start) % 7
         if middle < 0:
             week = weeks = self._weeks(year - 1)
@@ -73,14 +74,14 @@ class DayFilter:
         return week, week - weeks - 1
 
     def _weeks(self, year):
-        """How many weeks the year has: the number of the one that holds 28 December, which is always the last."""
+        """Return how many weeks the year has: the number of the one that holds 28 December, which is always the last."""
         day = date(year, 12, 28)
         return (yeardays.number(day) + 3 - (day.weekday() - self.week_start) % 7) // 7 + 1
 
 
 @lru_cache(maxsize=4096)
 def _days_in(days, year):
-    """The days of the year that a DayFilter asks for, as sorted numbers from 0."""
+    """Return the days of the year that a DayFilter asks for, as sorted numbers from 0."""
     return tuple(days.of_year(year))
 
 
@@ -105,9 +106,9 @@ class Rule:
     until_utc: datetime | None = None
 
     def walk(self, low, high, steps):
-        """Yield the rule's times in [low, high), in order. Raises ScheduleTooSlow."""
-        if self.until is not None:
-            high = min(high, self.until + _TICK)
+        """Yield the rule's times in [low, high), in order. Raise ScheduleTooSlow."""
+        if self.until is not None and self.until < high:
+            high = self.until + _TICK
         if self.count is not None:
             last, spent = _last(self)
             steps.count(spent)
@@ -139,7 +140,7 @@ class Rule:
         return yeardays.walk(lambda year: _days_in(self.days, year), low, high, steps)
 
     def _period(self, year, month, day):
-        """How many periods after that of the start this day lies."""
+        """Return how many periods after that of the start this day lies."""
         if self.frequency == "YEARLY":
             return year - self.start.year
         if self.frequency == "MONTHLY":
@@ -177,7 +178,7 @@ class Rule:
                     yield datetime(*days[day], self.hours[hour], self.minutes[minute], self.seconds[second])
 
     def _chosen(self, size):
-        """The indexes that BYSETPOS chooses from a sorted set of this size."""
+        """Return the indexes that BYSETPOS chooses from a sorted set of this size."""
         wanted = {position - 1 if position > 0 else size + position for position in self.positions}
         return sorted(index for index in wanted if 0 <= index < size)
 
@@ -208,7 +209,7 @@ class Rule:
                         yield datetime(*day, hour, minute, second)
 
     def _in_phase(self, day, low, size, start, floor):
-        """The numbers of those of the day's `size` units that lie a whole number of intervals after the `start`th unit of the first day.
+        """Return those of the day's `size` units that lie a whole number of intervals after unit `start` of the first day, as numbers.
 
         On the day of `low` only those from `floor` on.
         """
@@ -217,7 +218,7 @@ class Rule:
         return range(floor + (start - days * size - floor) % self.interval, size, self.interval)
 
     def _rest_of(self, *units):
-        """The minutes and seconds within an hour, or the seconds within a minute, that the rule asks for."""
+        """Return the minutes and seconds within an hour, or the seconds within a minute, that the rule asks for."""
         rest = list(product(*units))
         return [rest[index] for index in self._chosen(len(rest))] if self.positions else rest
 
@@ -233,7 +234,7 @@ def _begin_of_period(frequency, low, week_start):
 
 @lru_cache(maxsize=4096)
 def _last(rule):
-    """The last time of a rule with COUNT, or None if the years end first; and the steps that finding it took."""
+    """Return the last time of a rule with COUNT, or None if the years end first; and the steps that finding it took."""
     steps = Steps("rrule", rule.count)
     before = steps.left
     found = next(islice(rule._between(rule.start, _PAST, steps), rule.count - 1, None), None)

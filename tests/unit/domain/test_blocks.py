@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.blocks import MOST_DEEP, MOST_HELD, check_nesting, checksum, definition, document_references, schema_references
+from app.domain.blocks import MAX_DEPTH, MAX_HELD, check_nesting, checksum, definition, document_references, schema_references
 from app.errors import InvalidField
 from app.schemas import blocks, examples
 
@@ -115,15 +115,15 @@ def chain(length):
 
 
 def test_blocks_nest_as_deep_as_allowed_and_no_deeper():
-    check_nesting(chain(MOST_DEEP), [UUID(int=1)])
+    check_nesting(chain(MAX_DEPTH), [UUID(int=1)])
     with pytest.raises(InvalidField, match="nested"):
-        check_nesting(chain(MOST_DEEP + 1), [UUID(int=1)])
+        check_nesting(chain(MAX_DEPTH + 1), [UUID(int=1)])
 
 
 def test_a_chain_that_is_measured_from_its_end_first_is_as_deep():
-    roots = [UUID(int=number) for number in range(MOST_DEEP + 1, 0, -1)]
+    roots = [UUID(int=number) for number in range(MAX_DEPTH + 1, 0, -1)]
     with pytest.raises(InvalidField, match="nested"):
-        check_nesting(chain(MOST_DEEP + 1), roots)
+        check_nesting(chain(MAX_DEPTH + 1), roots)
 
 
 @pytest.mark.parametrize("length", [1, 2, 5])
@@ -136,5 +136,5 @@ def test_a_block_may_not_hold_itself(length):
 
 def test_blocks_that_are_held_again_and_again_are_counted_each_time():
     doubling = {UUID(int=number): [UUID(int=number + 1)] * 2 for number in range(1, 10)}
-    with pytest.raises(InvalidField, match=str(MOST_HELD)):
+    with pytest.raises(InvalidField, match=str(MAX_HELD)):
         check_nesting(doubling, [UUID(int=1)])

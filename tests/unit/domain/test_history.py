@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.history import MOST_INTERVALS, interval_starts
+from app.domain.history import MAX_INTERVALS, interval_starts
 
 START = datetime(2022, 6, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -40,4 +40,4 @@ def test_the_intervals_cover_the_time_and_none_begins_after_it(elapsed, length):
     starts = interval_starts(START, end, length)
     assert starts[0] == START
     assert all(start < end for start in starts[1:])
-    assert len(starts) == MOST_INTERVALS or starts[-1] + length >= end
+    assert len(starts) == MAX_INTERVALS or starts[-1] + length >= end

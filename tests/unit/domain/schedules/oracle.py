@@ -44,10 +44,12 @@ class Scan:
 
     def __init__(self, name, low, high):
         self.zone = ZoneInfo(name)
-        self.first = {}
+        self.first, self.last = {}, {}
         moment = low
         while moment <= high:
-            self.first.setdefault(local(moment, self.zone), moment)
+            known = local(moment, self.zone)
+            self.first.setdefault(known, moment)
+            self.last[known] = moment
             moment += MINUTE
         self.local_low, self.local_high = min(self.first), max(self.first)
         # Every minute that a calendar has, in the gaps too.
@@ -60,6 +62,13 @@ class Scan:
             known, missing = known - MINUTE, missing + MINUTE
         return self.first[known] + missing
 
-    def instants(self, wanted, start, end):
+    def readings(self, wanted, gap, fold):
+        """The instants that one local time means, with a choice for those that are never on the clock, and on it twice."""
+        if wanted not in self.first:
+            return [self.instant(wanted)] if gap == "later" else []
+        return {"first": [self.first[wanted]], "second": [self.last[wanted]], "both": [self.first[wanted], self.last[wanted]]}[fold]
+
+    def instants(self, wanted, start, end, gap="later", fold="first"):
         """The distinct instants in [start, end] of local times, in order."""
-        return sorted({moment for moment in map(self.instant, wanted) if start <= moment <= end})
+        found = {moment for local_time in wanted for moment in self.readings(local_time, gap, fold)}
+        return sorted(moment for moment in found if start <= moment <= end)

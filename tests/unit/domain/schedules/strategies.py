@@ -27,20 +27,17 @@ def cron_fields(index):
     value = st.integers(low, high).map(str)
     if index in _CRON_NAMES:
         value |= st.sampled_from(_CRON_NAMES[index])
-    step = st.integers(1, high).map(str)
-    items = [
-        st.just("*"),
-        value,
-        st.tuples(value, value).map("-".join),
-        step.map("*/{}".format),
-        st.tuples(value, value, step).map(lambda parts: "{}-{}/{}".format(*parts)),
-        st.tuples(value, step).map("/".join),
-    ]
+    span = st.tuples(value, value).map("-".join) | value.map(lambda text: f"{text}-{text}")
+    step = st.integers(1, min(high, 7) if index == 4 else high).map(str)
+    items = [st.just("*"), value, span, step.map("*/{}".format), st.tuples(span, step).map("/".join), st.tuples(value, step).map("/".join)]
+    alone = [st.sampled_from(["*", "*/1"])]
     if index == 2:
-        items += [st.sampled_from(["l", "?", "10-L"]), st.integers(1, 31).map("{}W".format)]
+        items += [st.sampled_from(["l", "10-L"])]
+        alone += [st.integers(1, 31).map("{}W".format), st.integers(1, 31).map("w{}".format), st.just("?")]
     if index == 4:
-        items += [st.integers(0, 7).map("L{}".format), st.tuples(value, st.sampled_from("12345")).map("#".join), st.just("?")]
-    return st.lists(st.one_of(items), min_size=1, max_size=2).map(",".join)
+        nth = st.integers(0, 7).map("L{}".format) | st.tuples(value | span, st.sampled_from("12345")).map("#".join)
+        alone += [st.lists(nth, min_size=1, max_size=2).map(",".join), st.just("?")]
+    return st.lists(st.one_of(items), min_size=1, max_size=2).map(",".join) | st.one_of(alone)
 
 
 cron_texts = st.tuples(*map(cron_fields, range(5))).map(" ".join)

@@ -21,8 +21,8 @@ LATER = datetime(2024, 4, 10, tzinfo=UTC)
             {"interval": 86400.0, "anchor_date": "2020-01-01T05:00:00+00:00", "timezone": "America/New_York"},
         ),
         (
-            {"interval": 0.5, "anchor_date": "2021-02-03T04:05:06.789-05:00"},
-            {"interval": 0.5, "anchor_date": "2021-02-03T09:05:06.789000+00:00", "timezone": None},
+            {"interval": 1.5, "anchor_date": "2021-02-03T04:05:06.789-05:00"},
+            {"interval": 1.5, "anchor_date": "2021-02-03T09:05:06.789000+00:00", "timezone": None},
         ),
         ({"interval": 60, "anchor_date": "2021-02-03"}, {"interval": 60.0, "anchor_date": "2021-02-03T00:00:00+00:00", "timezone": None}),
         (

@@ -1,6 +1,6 @@
 """What is refused at the door, with the field and the reason; and that nothing else than a refusal ever comes of a document."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
 from time import thread_time
 
@@ -33,6 +33,7 @@ REFUSED = [
     ({"interval": -1}, "interval", "more than 0"),
     ({"interval": -0.0}, "interval", "more than 0"),
     ({"interval": 1e-9}, "interval", "at least a microsecond"),
+    ({"interval": 0.999}, "interval", "must be at least 1 second"),
     ({"interval": True}, "interval", "must be a number of seconds"),
     ({"interval": None}, "interval", "must be a number of seconds"),
     ({"interval": "60"}, "interval", "must be a number of seconds"),
@@ -95,7 +96,16 @@ REFUSED = [
     ({"cron": "0 0 31 2,4,6,9,11 *"}, "cron", "never fires"),
     ({"cron": "0 0 30 2 1", "day_or": False}, "cron", "never fires"),
     ({"cron": "0 0 1 * 1#2", "day_or": False}, "cron", "never fires"),
-    ({"cron": "0 0 15W * 0"}, "cron", "do not go together"),
+    ({"cron": "0 0 15W * 0", "day_or": False}, "cron", "never fires"),
+    ({"cron": "0 0 1,15W * *"}, "cron", "has W in a list of its day of month field; it can only stand alone"),
+    ({"cron": "0 0 * * mon,5#3"}, "cron", "mixes # or L with plain weekdays"),
+    ({"cron": "0 0 L-3 * *"}, "cron", "cannot be read in its day of month field"),
+    ({"cron": "*-5 * * * *"}, "cron", "cannot be read in its minute field"),
+    ({"cron": "*/90 * * * *"}, "cron", 'only the first. For every 90 minutes give {"interval": 5400}'),
+    ({"cron": "0 1-5/25 * * *"}, "cron", 'For every 25 hours give {"interval": 90000}'),
+    ({"cron": "0 0 */45 * *"}, "cron", 'For every 45 days give {"interval": 3888000}'),
+    ({"cron": "0 0 1 */18 *"}, "cron", 'For every 18 months give {"rrule": "FREQ=MONTHLY;INTERVAL=18"}'),
+    ({"cron": "0 0 * * */14"}, "cron", 'For every 14 days give {"interval": 1209600}'),
     ({"cron": "0 " * 200}, "cron", "at most 255 characters"),
     ({"cron": "0 0 * * *", "day_or": None}, "day_or", "true or false"),
     ({"cron": "0 0 * * *", "day_or": 1}, "day_or", "true or false"),
@@ -111,6 +121,12 @@ REFUSED = [
     ({"rrule": "DTSTART:20200230T000000\nFREQ=DAILY"}, "rrule", "DTSTART that is not a date such as"),
     ({"rrule": "DTSTART:19600101T000000\nFREQ=DAILY"}, "rrule", "DTSTART outside the years 1970 to 2200"),
     ({"rrule": "DTSTART;TZID=Nowhere:20200101T000000\nFREQ=DAILY"}, "rrule", "TZID that is not the IANA name"),
+    ({"rrule": "DTSTART;TZID=W. Europe Standard Time:20200101T000000\nFREQ=DAILY"}, "rrule", "TZID that is not the IANA name"),
+    ({"rrule": 'DTSTART;TZID="GMT+01:00":20200101T000000\nFREQ=DAILY'}, "rrule", "TZID that is not the IANA name"),
+    ({"rrule": "DTSTART;TZID=GMT+01:00:20200101T000000\nFREQ=DAILY"}, "rrule", "TZID that is not the IANA name"),
+    ({"rrule": "DTSTART;TZID=:20200101T000000\nFREQ=DAILY"}, "rrule", "TZID that is not the IANA name"),
+    ({"rrule": "EXDATE;TZID=/vendor/Europe/Berlin:20200101T000000\nFREQ=DAILY"}, "rrule", "TZID that is not the IANA name"),
+    ({"rrule": 'DTSTART;TZID="Europe:20200101T000000\nFREQ=DAILY'}, "rrule", "a line that is not like DTSTART;TZID=Europe/Berlin:"),
     ({"rrule": "DTSTART;TZID=UTC:20200101T000000Z\nFREQ=DAILY"}, "rrule", "both a TZID and a final Z"),
     ({"rrule": "DTSTART;X=1:20200101T000000\nFREQ=DAILY"}, "rrule", "a parameter other than"),
     ({"rrule": f"DTSTART;TZID={ZONE}:20200101T000000\nFREQ=DAILY", "timezone": "UTC"}, "timezone", f"must be that of DTSTART, {ZONE}"),
@@ -175,6 +191,33 @@ def test_a_rule_that_was_let_in_and_then_costs_too_much_is_stopped_with_an_error
 
 def test_a_schedule_whose_dates_are_all_past_is_let_in():
     validate({"rrule": "FREQ=DAILY;UNTIL=20200301T000000"}, after=datetime(2021, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_refused"),
+    [
+        ("FREQ=DAILY;COUNT=10", True),
+        ("FREQ=DAILY;COUNT=10\nFREQ=DAILY;COUNT=20", True),
+        ("FREQ=DAILY;COUNT=10\nRDATE:20200601", True),
+        ("FREQ=DAILY;COUNT=10\nRDATE:20300601", False),
+        ("FREQ=DAILY;COUNT=10\nFREQ=DAILY", False),
+        ("FREQ=DAILY;COUNT=1000", False),
+        ("DTSTART:20200101T000000\nFREQ=DAILY;COUNT=10", False),
+        ("FREQ=DAILY;UNTIL=20200110", False),
+    ],
+)
+def test_a_count_that_ran_out_before_it_was_written_is_refused(text, is_refused):
+    with pytest.raises(InvalidSchedule, match="a COUNT and no DTSTART, so it counts from 2020-01-01 on") if is_refused else nullcontext():
+        validate({"rrule": text}, after=datetime(2021, 1, 1))
+    validate({"rrule": text})
+
+
+def test_the_shortest_interval_is_an_argument_and_does_not_bind_what_is_stored():
+    assert validate({"interval": 1}).step == timedelta(seconds=1)
+    assert validate({"interval": 0.25}, min_interval_seconds=0.25).step == timedelta(seconds=0.25)
+    with pytest.raises(InvalidSchedule, match="interval: must be at least 300 seconds"):
+        validate({"interval": 299}, min_interval_seconds=300)
+    assert parse({"interval": 0.25}).step == timedelta(seconds=0.25)
 
 
 def test_the_work_for_a_date_is_bounded_and_not_that_for_all_that_a_window_holds():

@@ -1,7 +1,7 @@
 """Recurrence rules: agreement with dateutil, and where RFC 5545 or the contract says more than it."""
 
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 from dateutil.rrule import rrulestr
@@ -87,8 +87,10 @@ EXAMPLES = [
     ("without DTSTART the phase is 2020-01-01", "FREQ=DAILY;INTERVAL=10", ["2020-01-01", "2020-01-11", "2020-01-21"]),
     ("COUNT counts from DTSTART", "DTSTART:20191230T000000\nFREQ=DAILY;COUNT=4", ["2020-01-01", "2020-01-02"]),
     ("UNTIL is included", "FREQ=DAILY;UNTIL=20200103T000000", ["2020-01-01", "2020-01-02", "2020-01-03"]),
-    ("a date as UNTIL is its midnight", "FREQ=DAILY;BYHOUR=9;UNTIL=20200103", ["2020-01-01 09:00", "2020-01-02 09:00"]),
+    ("a date as UNTIL is its whole day", "FREQ=DAILY;BYHOUR=9;UNTIL=20200102", ["2020-01-01 09:00", "2020-01-02 09:00"]),
+    ("a date as EXDATE is its whole day", "FREQ=DAILY;BYHOUR=9;COUNT=2\nEXDATE;VALUE=DATE:20200102", ["2020-01-01 09:00"]),
     ("UNTIL may lie at the end of time", "FREQ=YEARLY;UNTIL=99991231T235959Z", ["2020-01-01", "2021-01-01"]),
+    ("and a day may", "FREQ=YEARLY;UNTIL=99991231", ["2020-01-01", "2021-01-01"]),
     ("DTSTART counts only where the rule matches it", "DTSTART:20200101T000000\nFREQ=WEEKLY;BYDAY=FR", ["2020-01-03", "2020-01-10"]),
     ("several rules", "FREQ=DAILY;COUNT=2\nRRULE:FREQ=MONTHLY;BYMONTHDAY=5;COUNT=1", ["2020-01-01", "2020-01-02", "2020-01-05"]),
     ("one date of two rules is one", "FREQ=DAILY;COUNT=2\nRRULE:FREQ=DAILY;COUNT=3", ["2020-01-01", "2020-01-02", "2020-01-03"]),
@@ -100,6 +102,11 @@ EXAMPLES = [
     ("the 29th of February", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", ["2020-02-29", "2024-02-29", "2028-02-29"]),
     ("the 31st, where there is one", "FREQ=MONTHLY;BYMONTHDAY=31", ["2020-01-31", "2020-03-31", "2020-05-31"]),
     ("lower case, white space and a folded line", "  dtstart:20200102T000000\r\n  rrule:freq=dai\r\n ly;count=1\n", ["2020-01-02"]),
+    ("a fold before FREQ", "RRULE:\r\n FREQ=DAILY;COUNT=1", ["2020-01-01"]),
+    ("a fold after a part", "RRULE:COUNT=1;\r\n\tFREQ=DAILY", ["2020-01-01"]),
+    ("a fold inside a name", "DTST\r\n ART:20200102T000000\r\nRRU\r\n LE:FREQ=DAILY;COUNT=1", ["2020-01-02"]),
+    ("folds inside a parameter and a date", "DTSTART;TZID=\r\n UTC:2020\r\n 0102T000000\r\nRRULE:FREQ=DAILY;COUNT=1", ["2020-01-02"]),
+    ("lines that are indented", "\n    DTSTART:20200102T000000\n    EXDATE:20200103\n    FREQ=DAILY;COUNT=2", ["2020-01-02"]),
     ("two lines in one", "DTSTART:20200102T000000 RRULE:FREQ=DAILY;COUNT=1;", ["2020-01-02"]),
 ]  # fmt: skip
 
@@ -110,6 +117,17 @@ def test_a_rule_says_what_rfc_5545_says(text, first):
         assert dates(text) == first
     else:
         assert dates(text, number=len(first)) == first
+
+
+@settings(deadline=None, max_examples=100)
+@given(data=st.data(), rule=strategies.rules())
+def test_a_text_folded_anywhere_is_the_text(data, rule):
+    lines = ["DTSTART;TZID=Europe/Berlin:20200106T093000", f"RRULE:{rule}", "EXDATE:20200107T093000,20200108"]
+    folded = []
+    for line in lines:
+        places = sorted(data.draw(st.sets(st.integers(1, len(line) - 1), max_size=3)))
+        folded.append("\r\n ".join(line[low:high] for low, high in pairwise([0, *places, len(line)])))
+    assert parse({"rrule": "\r\n".join(folded)}).recurrence == parse({"rrule": "\r\n".join(lines)}).recurrence
 
 
 BERLIN = "Europe/Berlin"
@@ -149,6 +167,22 @@ def test_until_in_utc_is_an_instant_even_in_the_hour_that_occurs_twice():
 def test_an_excluded_date_takes_the_instant_away_whichever_local_time_it_came_from():
     rule = "FREQ=DAILY;BYHOUR=2;BYMINUTE=30\nEXDATE:20240310T033000"
     assert dates(rule, "2024-03-10", 2, timezone="America/New_York") == ["2024-03-11 06:30", "2024-03-12 06:30"]
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        # Of 11:00 and 23:00 UTC on the 1st and on the 2nd, two are on the 2nd in Auckland, and two on the 3rd.
+        ("EXDATE:20200102", ["02 11:00", "02 23:00"]),
+        ("EXDATE;TZID=UTC:20200102", ["01 11:00", "01 23:00"]),
+        ("EXDATE;VALUE=DATE:20200101,20200103", ["01 11:00", "01 23:00"]),
+        ("EXDATE:20200102,20200103T120000", ["02 11:00"]),
+    ],
+)
+def test_an_excluded_day_is_a_day_of_its_zone(line, left):
+    document = {"rrule": f"DTSTART:20200102T000000\nRRULE:FREQ=HOURLY;INTERVAL=12;COUNT=4\n{line}", "timezone": "Pacific/Auckland"}
+    found = parse(document).occurrences(datetime(2020, 1, 1), FAR, 9)
+    assert [f"{date:%d %H:%M}" for date in found] == left
 
 
 @pytest.mark.parametrize(

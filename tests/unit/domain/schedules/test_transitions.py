@@ -6,7 +6,7 @@ import pytest
 from dateutil.rrule import rrulestr
 
 from app.domain import zones
-from app.domain.schedules import parse
+from app.domain.schedules import parse, shape
 from tests.unit.domain.schedules.oracle import HOUR, MINUTE, ZONES, Scan, transitions
 
 DAY = timedelta(days=1)
@@ -70,6 +70,34 @@ def test_every_shift_of_the_clocks_agrees_with_the_oracle(name):
                 first = list(schedule.occurrences(start, middle, ANY_NUMBER))
                 rest = list(schedule.occurrences(middle + timedelta(microseconds=1), end, ANY_NUMBER))
                 assert first + rest == found, (shift, middle, document)
+
+
+CHOICES = [(gap, fold) for gap in ("later", "skip") for fold in ("first", "second", "both") if (gap, fold) != ("later", "first")]
+
+
+@pytest.mark.parametrize("name", ZONES)
+def test_every_choice_of_gap_and_fold_agrees_with_the_oracle_at_every_shift_of_the_clocks(name):
+    for shift in transitions(name):
+        start, end = shift - 5 * HOUR, shift + 5 * HOUR
+        scan = Scan(name, shift - 9 * HOUR, shift + 9 * HOUR)
+        begin = scan.local_low.replace(hour=1, minute=30)
+        cases = [("cron", text, {"cron": text}) for text in ("*/10 * * * *", "15,45 0-3 * * *")]
+        cases += [("interval", minutes, {"interval": minutes * 60}) for minutes in (24 * 60, 25 * 60)]
+        for rule in (RULES[0], RULES[3]):
+            text = f"DTSTART:{begin:%Y%m%dT%H%M%S}\nRRULE:{rule}"
+            cases.append(("rrule", text, {"rrule": text}))
+        for kind, said, document in cases:
+            elapsed = expected(scan, kind, said, start, end) if kind == "interval" and said % (24 * 60) else None
+            named = local_dates(scan, kind, said) if elapsed is None else ()
+            for gap, fold in CHOICES:
+                schedule = shape({"schedule": {**document, "timezone": name}, "gap": gap, "fold": fold})
+                found = list(schedule.occurrences(start, end, ANY_NUMBER))
+                wanted = scan.instants(named, start, end, gap, fold) if elapsed is None else elapsed
+                assert found == wanted, (shift, document, gap, fold)
+                middle = shift + 20 * MINUTE
+                first = list(schedule.occurrences(start, middle, ANY_NUMBER))
+                rest = list(schedule.occurrences(middle + timedelta(microseconds=1), end, ANY_NUMBER))
+                assert first + rest == found, (shift, middle, document, gap, fold)
 
 
 @pytest.mark.parametrize("name", ZONES)

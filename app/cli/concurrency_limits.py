@@ -1,0 +1,68 @@
+"""`mintaka concurrency-limits`."""
+
+import click
+
+from app.cli.command_group import CommandGroup, Failed, counted, transaction
+from app.cli.options import checked, page_options, tell_rest, whole_list
+from app.cli.output import output_option, plain, print_json, print_table
+from app.errors import NotFound
+from app.schemas.orchestration import ConcurrencyLimitCreate
+
+concurrency_limits = CommandGroup("concurrency-limits", help="Limit how many task runs with a tag may run at a time.")
+
+tag_argument = click.argument("tag", callback=checked(ConcurrencyLimitCreate, "tag"))
+
+
+@concurrency_limits.command()
+@page_options
+@output_option
+def ls(part, output):
+    """List the limits, ordered by tag.
+
+    TAKEN is how many task runs are running under a limit now.
+
+    \b
+    Examples:
+      mintaka concurrency-limits ls
+      mintaka concurrency-limits ls --all --output json
+    """
+    found, more = transaction(lambda uow: whole_list(uow.concurrency_limits, part), read_only=True)
+    if output == "json":
+        print_json(found)
+    else:
+        rows = [(limit["tag"], limit["concurrency_limit"], len(limit["active_slots"])) for limit in plain(found)]
+        print_table(("TAG", "LIMIT", "TAKEN"), rows)
+    tell_rest(more)
+
+
+@concurrency_limits.command("set")
+@tag_argument
+@click.argument("limit", type=int, callback=checked(ConcurrencyLimitCreate, "concurrency_limit"))
+def set_limit(tag, limit):
+    """Let at most LIMIT task runs with TAG run at a time.
+
+    A limit that TAG has already is replaced. 0 lets none run. Those that are running stay so.
+
+    \b
+    Examples:
+      mintaka concurrency-limits set warehouse 2
+      mintaka concurrency-limits set warehouse 0
+    """
+    transaction(lambda uow: uow.concurrency_limits.put(tag, limit))
+    click.echo(f"{tag}: {counted(limit, 'task run')} at a time")
+
+
+@concurrency_limits.command()
+@tag_argument
+def rm(tag):
+    """Remove the limit on TAG.
+
+    \b
+    Examples:
+      mintaka concurrency-limits rm warehouse
+    """
+    try:
+        transaction(lambda uow: uow.concurrency_limits.delete_tag(tag))
+    except NotFound as error:
+        raise Failed(f"{error}: {tag}") from None
+    click.echo(f"{tag} is not limited any more")

@@ -1,0 +1,128 @@
+"""How commands name things: by id, by a shortened id, or by name."""
+
+import re
+import uuid
+from typing import NamedTuple
+
+import click
+
+from app.cli.command_group import Failed
+from app.db.models import Deployment, Flow, FlowRun, WorkQueue
+from app.errors import NotFound
+from app.repositories.short_ids import matching_ids
+
+SHORT_ID = re.compile(r"(?=(?:-*[0-9A-Fa-f]){4})[0-9A-Fa-f-]{4,35}")
+
+
+class ShortId(NamedTuple):
+    """The beginning or the end of an id."""
+
+    text: str
+
+
+class Names(NamedTuple):
+    """The name of a flow and that of its deployment."""
+
+    flow: str
+    deployment: str
+
+
+class IdType(click.ParamType):
+    """An id, or enough of its beginning or end: a UUID or a ShortId."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def convert(self, value, param, ctx):
+        """Return the UUID or the ShortId."""
+        if not isinstance(value, str):
+            return value
+        found = as_id(value)
+        if found is None:
+            self.fail(f"{value!r} is neither an id nor the beginning or the end of one, at least 4 characters.", param, ctx)
+        return found
+
+
+class DeploymentType(click.ParamType):
+    """A deployment: a UUID, a ShortId or Names."""
+
+    name = "deployment"
+
+    def convert(self, value, param, ctx):
+        """Return the UUID, the ShortId or the Names."""
+        if not isinstance(value, str):
+            return value
+        names = value.split("/")
+        if len(names) == 2 and all(names):
+            return Names(*names)
+        found = as_id(value)
+        if found is None:
+            self.fail(f"{value!r} is neither an id nor of the form FLOW/NAME.", param, ctx)
+        return found
+
+
+def as_id(text):
+    """Return the UUID or the ShortId that `text` is, else None."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return ShortId(text) if SHORT_ID.fullmatch(text) else None
+
+
+DEPLOYMENT = DeploymentType()
+RUN = IdType("run")
+
+
+def require_run(uow, reference):
+    """Return the document of the flow run that a value of `RUN` means. Raise Failed when there is none, or more than one."""
+    return _required(uow.flow_runs.require, _full_id(uow, FlowRun, "Flow run", reference), reference)
+
+
+def require_deployment(uow, reference):
+    """Return the document of the deployment that a value of `DEPLOYMENT` means. Raise Failed when there is none, or more than one."""
+    if isinstance(reference, Names):
+        return _required(lambda names: uow.deployments.read_by_names(*names), reference, reference)
+    return _required(uow.deployments.require, _full_id(uow, Deployment, "Deployment", reference), reference)
+
+
+def require_flow(uow, text):
+    """Return the document of the flow whose name, id or shortened id is `text`. Raise Failed when there is none, or more than one."""
+    return _by_name_or_id(uow, uow.flows, Flow, "Flow", text)
+
+
+def require_work_queue(uow, text):
+    """Return the document of the work queue whose name, id or shortened id is `text`. Raise Failed when there is none, or several."""
+    return _by_name_or_id(uow, uow.work_queues, WorkQueue, "Work queue", text)
+
+
+def shown(reference):
+    """Return a reference as it was given."""
+    return reference.text if isinstance(reference, ShortId) else "/".join(reference) if isinstance(reference, Names) else str(reference)
+
+
+def _by_name_or_id(uow, repository, model, kind, text):
+    try:
+        return repository.read_by_name(text)
+    except NotFound:
+        reference = as_id(text)
+        if reference is None:
+            raise Failed(f"{kind} not found: {text}") from None
+    return _required(repository.require, _full_id(uow, model, kind, reference), text)
+
+
+def _full_id(uow, model, kind, reference):
+    if not isinstance(reference, ShortId):
+        return reference
+    found = matching_ids(uow.session, model, reference.text)
+    if len(found) > 1:
+        raise Failed(f"More than one {kind.lower()} has an id that begins or ends with {reference.text}; give more of it.")
+    if not found:
+        raise Failed(f"{kind} not found: {reference.text}")
+    return found[0]
+
+
+def _required(read, key, reference):
+    try:
+        return read(key)
+    except NotFound as error:
+        raise Failed(f"{error}: {shown(reference)}") from None
