@@ -28,6 +28,6 @@ def unusable(addresses):
                 pass
         except OSError as error:
             shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            reason = REASONS.get(error.errno) or f"cannot be listened on ({error.strerror or error})"
+            reason = REASONS.get(error.errno or 0) or f"cannot be listened on ({error.strerror or error})"
             return f"{shown} {reason}; MINTAKA_BIND names another."
     return None

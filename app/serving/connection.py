@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 from enum import Enum
+from typing import Any
 
 from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import LimitRequestHeaders
@@ -142,13 +143,16 @@ class Connection:
         self.received = Received()
         self.parser = RequestParser(cfg, (), client)
         self.parser.unreader = self.received
-        self.request = self.body = None
+        self.request: Any = None
+        self.body: Any = None
         self.ended = False
         self.dropped = 0
         self.reserved = 0
         # belong to the worker
         self.large = False
-        self.state = self.timeout = self.callback = None
+        self.state = State.OPENED
+        self.timeout = 0.0
+        self.callback: Any = None
 
     def read(self, most):
         """Return up to `most` bytes of what has arrived: none at the end, and None where nothing has arrived."""
@@ -216,7 +220,7 @@ class Connection:
     def has_more(self):
         """Whether something of the next request has arrived with the last one."""
         if self.received.buf.getvalue():
-            self.received.data[:0] = self.received.take_buffered()
+            self.received.data[:0] = self.received.take_buffered()  # pyright: ignore[reportAttributeAccessIssue]
         return bool(self.received.data)
 
 

@@ -8,6 +8,8 @@ gunicorn promises nothing about these to who subclasses its worker; setup.cfg bo
   `keepalived_conns`, `log`, `nr_conns`, `poller`
 - `RequestParser.unreader`, `Unreader.chunk`, `Unreader.buf`, `Unreader.take_buffered`
 - `Request.body.reader` with its `length`, `Request.force_close`, `Request._expected_100_continue`
+
+The types of gunicorn that pyright knows are those of an older one.
 """
 
 import errno
@@ -18,6 +20,7 @@ import time
 from collections import deque
 from contextlib import nullcontext, suppress
 from functools import partial
+from typing import Any
 
 import orjson
 from gunicorn.http import errors
@@ -75,7 +78,7 @@ class Worker(ThreadWorker):
         self.waiting = {state: Waiting() for state in State}
         self.patience = dict.fromkeys(State, settings.request_timeout) | {State.IDLE: self.cfg.keepalive, State.CLOSING: CLOSING_SECONDS}
         # gunicorn's loop looks there for when to wake up, and how many there are
-        self.keepalived_conns = self.waiting[State.IDLE]
+        self.keepalived_conns = self.waiting[State.IDLE]  # pyright: ignore[reportAttributeAccessIssue]
         self.held_back = {}
         self.room = MAX_RECEIVED_BODIES * settings.max_body_bytes
         # at most half of the threads handle large requests; the others of these wait in a queue of their own
@@ -125,7 +128,7 @@ class Worker(ThreadWorker):
         if register:
             self.poller.register(conn.sock, selectors.EVENT_READ, conn.callback)
 
-    def stop_waiting(self, conn):
+    def stop_waiting(self, conn: Any):
         """Take `conn` out of those that wait."""
         self.waiting[conn.state].remove(conn)
         if conn in self.held_back:
@@ -133,7 +136,7 @@ class Worker(ThreadWorker):
         else:
             self.poller.unregister(conn.sock)
 
-    def on_readable(self, conn, _sock):
+    def on_readable(self, conn: Any, _sock):
         """Read what has arrived at `conn`, or give it to a thread."""
         if conn.state is State.CLOSING:
             self.read_to_the_end(conn)
@@ -145,7 +148,7 @@ class Worker(ThreadWorker):
         self.stop_waiting(conn)
         self.enqueue_req(conn)
 
-    def enqueue_req(self, conn):
+    def enqueue_req(self, conn: Any):
         """Give `conn` to a thread, or let it wait until fewer have large requests."""
         if conn.is_large():
             if not self.free_for_large:
@@ -155,7 +158,7 @@ class Worker(ThreadWorker):
             conn.large = True
         super().enqueue_req(conn)
 
-    def finish_request(self, conn, future):
+    def finish_request(self, conn: Any, future):
         """Go on with `conn` as its thread found it."""
         if conn.large:
             conn.large = False
@@ -178,7 +181,7 @@ class Worker(ThreadWorker):
         else:
             self.wait(conn, State.IDLE)
 
-    def wait_for_body(self, conn):
+    def wait_for_body(self, conn: Any):
         """Let `conn` wait for the rest of a body, and not read it before there is room for it."""
         size = 0 if conn.body.too_large else conn.body.announced
         # what every connection may have needs no room of its own
@@ -191,7 +194,7 @@ class Worker(ThreadWorker):
             conn.reserved = size
         self.wait(conn, State.BODY)
 
-    def give_back(self, conn):
+    def give_back(self, conn: Any):
         """Give back the room that the body of `conn` had, and let others have it, the first that came first."""
         self.room += conn.reserved
         conn.reserved = 0
@@ -204,7 +207,7 @@ class Worker(ThreadWorker):
             other.reserved = size
             self.poller.register(other.sock, selectors.EVENT_READ, other.callback)
 
-    def close(self, conn):
+    def close(self, conn: Any):
         """Close `conn`, once the client has read what was sent: who is still sending when a connection is closed sees no answer."""
         with suppress(OSError):
             conn.sock.shutdown(socket.SHUT_WR)
@@ -214,7 +217,7 @@ class Worker(ThreadWorker):
             return
         self.drop(conn)
 
-    def read_to_the_end(self, conn):
+    def read_to_the_end(self, conn: Any):
         """Read what has arrived at `conn`, which is closing, and close it where that is the end."""
         data = conn.read(PIECE)
         if data is None:
@@ -224,7 +227,7 @@ class Worker(ThreadWorker):
             self.stop_waiting(conn)
             self.drop(conn)
 
-    def drop(self, conn):
+    def drop(self, conn: Any):
         """Close `conn` at once."""
         self.nr_conns -= 1
         conn.sock.close()
@@ -252,7 +255,7 @@ class Worker(ThreadWorker):
             else:
                 self.refuse_slow(conn)
 
-    def refuse_slow(self, conn):
+    def refuse_slow(self, conn: Any):
         """Answer 408, if the client reads at all, and close."""
         self.give_back(conn)
         with suppress(OSError):
@@ -266,7 +269,7 @@ class Worker(ThreadWorker):
 
     # In a thread
 
-    def handle(self, conn):
+    def handle(self, conn: Any):
         """Answer the request that has arrived at `conn`. Return what becomes of it: KEPT, CLOSED, BROKEN or the State to wait in."""
         try:
             if conn.request is None and not self.read_head(conn):
@@ -276,7 +279,7 @@ class Worker(ThreadWorker):
             whole = conn.body.complete and not conn.body.too_large
             with self.large_requests.one() if conn.large else nullcontext():
                 keep = self.handle_request(conn.take_request(), conn)
-            if self._keepalive_after(conn, keep):
+            if self._keepalive_after(conn, keep):  # pyright: ignore[reportAttributeAccessIssue]
                 return KEPT
             return CLOSED if whole and not conn.has_more() else BROKEN
         except StopIteration:
@@ -291,7 +294,7 @@ class Worker(ThreadWorker):
             self.handle_error(conn.request, conn.sock, conn.client, error)
         return BROKEN
 
-    def read_head(self, conn):
+    def read_head(self, conn: Any):
         """Read what has arrived, and make a request of it. Return whether there is one."""
         if not conn.has_head():
             conn.receive()
