@@ -7,7 +7,7 @@ from gunicorn.http import errors
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
-from app.api.problems import PROBLEM, as_document
+from app.api.http.problems import PROBLEM, problem_members
 from app.domain.ids import new_id
 
 # Seconds that other processes are given to take a connection
@@ -44,7 +44,7 @@ class Worker(ThreadWorker):
             return
         request_id = new_id()
         self.log.warning("Request %s was refused with %d: %s", request_id, status, type(exc).__name__)
-        document = as_document(status, detail)
+        document = problem_members(status, detail)
         body = orjson.dumps(document)
         head = (
             f"HTTP/1.1 {status} {document['title']}",

@@ -6,7 +6,7 @@ from app.cli.command_group import CommandGroup, Failed, counted, transaction
 from app.cli.options import checked, page_options, tell_rest
 from app.cli.output import output_option, plain, print_json, print_table
 from app.errors import NotFound
-from app.schemas.orchestration import ConcurrencyLimitCreate
+from app.schemas.concurrency_limits import ConcurrencyLimitCreate
 
 concurrency_limits = CommandGroup("concurrency-limits", help="Limit how many task runs with a tag may run at a time.")
 
