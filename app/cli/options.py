@@ -6,9 +6,9 @@ from typing import NamedTuple
 import click
 from marshmallow import ValidationError
 
-from app.cli.command_group import mintaka
 from app.domain import json_values
 from app.errors import InvalidField
+from app.schemas.context import current
 from app.schemas.filters import Page
 
 
@@ -131,7 +131,7 @@ def parameters(ctx, param, pairs):
         if not key or not equals:
             raise click.BadParameter(f"{pair!r} is not of the form KEY=JSON, such as limit=5.")
         try:
-            found[key] = json_values.loads(text.encode(), mintaka().settings.max_json_depth)
+            found[key] = json_values.loads(text.encode(), current().bounds.json_depth)
         except InvalidField as error:
             reason = error.reason.replace("The body", "It")
             raise click.BadParameter(f"The value of {key!r}: {reason} It must be JSON; a string has its quotes: '{key}=\"...\"'.") from None
