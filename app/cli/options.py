@@ -84,7 +84,7 @@ def page_options(command):
         if every and limit is not None:
             raise click.UsageError("Give --limit or --all, not both.", click.get_current_context())
         if limit is None and not every:
-            limit = mintaka().settings.page_size
+            limit = current().bounds.page_size
         return command(*args, part=ListPart(limit, offset), **options)
 
     every = click.option("--all", "every", is_flag=True, help="All there are, in place of a limit.")
