@@ -4,7 +4,6 @@ import os
 import time
 from contextlib import contextmanager
 
-from flask import g, has_app_context
 from sqlalchemy.exc import DBAPIError, TimeoutError
 from sqlalchemy.orm import Session
 
@@ -23,6 +22,8 @@ class Database:
         self._settings = settings
         self._pid = None
         self._engines = None
+        # whether its schema was found to be as new as the program: asked again when a table turns out to be missing
+        self.is_migrated = False
 
     def engine(self, read_only=False):
         """Return the engine of this process. With `read_only`, return the one whose transactions only read."""
@@ -60,6 +61,8 @@ class Database:
                 if worked and error.connection_invalidated and not read_only:
                     # the commit may have happened: to do it all again could do it twice
                     raise Unavailable("the connection was lost during the commit; look whether the change was made") from error
+                if failure == "schema":
+                    self.is_migrated = False
                 if failure == "retry" and attempt < ATTEMPTS:
                     time.sleep(failures.jitter(attempt))
                 elif failure == "conflict":
@@ -79,23 +82,3 @@ class Database:
             for engine in self._engines:
                 engine.dispose()
         self._pid = self._engines = None
-
-
-def get_session():
-    """Return the session of the request or command that is being handled."""
-    return g.session
-
-
-def in_transaction(database, work, read_only=False):
-    """Run `work()` with `get_session()` bound to one transaction, and return what it returned."""
-
-    def bound(session):
-        g.session = session
-        try:
-            return work()
-        finally:
-            del g.session
-
-    if not has_app_context():
-        raise RuntimeError("in_transaction needs an application context")
-    return database.run(bound, read_only=read_only)

@@ -1,0 +1,77 @@
+"""How gunicorn serves Mintaka. MINTAKA_* variables set it; gunicorn's own command line wins over them.
+
+`gunicorn wsgi:app` finds these values through gunicorn.conf.py in a checkout; an installed wheel names this module instead:
+`gunicorn --config python:app.serving.config wsgi:app`.
+"""
+
+import gc
+import math
+import os
+
+from gunicorn import systemd
+
+from app.addresses import unusable
+from app.config import InvalidSetting, Settings
+from app.database_location import database_url
+from app.logging import server_logging_config
+
+try:
+    settings = Settings.from_environ()
+    # a worker that cannot start is started again for ever
+    database_url(settings)
+except InvalidSetting as error:
+    raise SystemExit(f"mintaka: {error}") from None
+
+bind = [address.strip() for address in settings.bind.split(",")]
+worker_class = "app.serving.worker.Worker"
+workers = settings.workers
+threads = settings.threads
+graceful_timeout = math.ceil(settings.graceful_timeout)
+
+# Each worker builds its own application, and so its own connections: a pool that crosses a fork gives wrong results.
+preload_app = False
+
+# A worker that dies is replaced. None is replaced for having answered many requests: that hides leaks and drops connections.
+max_requests = 0
+
+# Bytes: a deployment is read by two names of 255 characters, each of which may take twelve in a path
+limit_request_line = 8190
+
+# The heartbeat is a file that is touched every second, which on a busy disk can stall long enough for a healthy worker to be killed.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
+
+# Seconds that an idle connection stays open. A proxy in front should give up sooner than this, or it meets a connection that is closing.
+keepalive = 5
+
+# Mintaka logs its requests itself, with the route, the milliseconds and the request id.
+accesslog = None
+errorlog = "-"
+loglevel = settings.log_level
+logconfig_dict = server_logging_config(settings)
+
+# By default gunicorn opens a socket in the user's home folder, through which whoever reaches it can stop the server.
+control_socket_disable = True
+
+# Only a proxy on this machine is believed about the scheme that the client used.
+# One elsewhere is named by FORWARDED_ALLOW_IPS or --forwarded-allow-ips, which are gunicorn's own.
+
+
+def on_starting(server):
+    """Say in one line which address is taken; gunicorn tries five times, and names no setting."""
+    inherited = server.LISTENERS or server.master_pid or server.cfg.reuse_port or systemd.listen_fds(unset_environment=False)
+    if not inherited and (reason := unusable(address for address in server.cfg.address if isinstance(address, tuple))):
+        raise SystemExit(f"mintaka: {reason}")
+
+
+def when_ready(server):
+    """Say where to look, once the port is really ours."""
+    for listener in server.LISTENERS:
+        url = str(listener)
+        server.log.info("The API is at %s/api and Swagger UI at %s/api/docs", url, url)
+
+
+def post_worker_init(worker):
+    """Keep the garbage collector away from what a worker has loaded, which is there to stay: to look through it takes 50 ms each time,
+    in the middle of somebody's request."""
+    gc.collect()
+    gc.freeze()
