@@ -1,6 +1,7 @@
 """Holds what the API answers against the API document."""
 
 import json
+import re
 from weakref import WeakKeyDictionary
 
 import jsonschema_rs
@@ -24,7 +25,7 @@ class Answers:
             rule, _ = self.urls.match(path, method, return_rule=True)
         except HTTPException:
             return None
-        name = rule.rule.replace("<id:", "{").replace("<", "{").replace(">", "}")
+        name = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         operation = self.document["paths"].get(name, {}).get(method.lower())
         return operation and (name, operation)
 

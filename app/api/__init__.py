@@ -9,6 +9,7 @@ from app.api import (
     block_schemas,
     block_types,
     concurrency_limits,
+    deployment_schedules,
     deployments,
     flow_run_states,
     flow_runs,
@@ -28,6 +29,7 @@ from app.schemas.context import LoadContext
 BLUEPRINTS = (
     flows.blueprint,
     deployments.blueprint,
+    deployment_schedules.blueprint,
     flow_runs.blueprint,
     task_runs.blueprint,
     flow_run_states.blueprint,
@@ -69,7 +71,7 @@ def init_app(app, version):
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_port=proxies, x_prefix=proxies)
     # two slashes in a row are not one, and no reason to send a client elsewhere
     app.url_map.merge_slashes = False
-    app.url_map.converters |= {"id": parsing.IdConverter, "default": parsing.TextConverter}
+    app.url_map.converters |= {"id": parsing.IdConverter, "slug": parsing.SlugConverter, "default": parsing.TextConverter}
     app.config |= {"API_TITLE": "Mintaka", "API_VERSION": version, "OPENAPI_VERSION": "3.1.0"} | swagger_ui.SETTINGS
     if settings.allowed_origins:
         # without these headers a browser keeps from the page what it was let in for, and asks in vain before it sends JSON

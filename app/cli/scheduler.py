@@ -75,7 +75,7 @@ def _repeated(passes, loop_seconds, stop):
 def _run_once(worker, beside, all_active, stop, output):
     progress = Progress()
     try:
-        report = worker.run_once(all_active, should_stop=lambda: stop.asked, progress=progress.tell)
+        report = worker.run_once(all_active, lambda: stop.asked, progress.tell, follow_rules=True)
     finally:
         progress.done()
     others = {each.name: each.run_once(lambda: stop.asked) for each in beside}

@@ -44,6 +44,8 @@ FILTERS = {
         _criterion("next_scheduled_start_time", "instant", "before_", "after_"),
         _criterion("parent_task_run_id", "uuid", "any_", "is_null_"),
         _criterion("flow_runner_type", "text", "any_"),
+        _criterion("schedule_slug", "text", "any_"),
+        _criterion("schedule_id", "uuid", "any_"),
     ),
     "task_runs": (
         _criterion("id", "uuid", "any_"),

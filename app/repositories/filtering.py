@@ -6,14 +6,15 @@ What is asked is separated from the values, so that a statement is built once fo
 from functools import partial
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, exists, false, not_
+from sqlalchemy import and_, bindparam, exists, false, not_, select
 
-from app.db.models import Deployment, Flow, FlowRun, Log, TaskRun
+from app.db.models import Deployment, DeploymentSchedule, Flow, FlowRun, Log, TaskRun
 from app.db.sql import ArrayContainsAll, ContainsText, IsEmptyArray
 from app.db.types import Json, Substring
 from app.domain.filters import Criterion, conditions
 
 FLOW, DEPLOYMENT, FLOW_RUN, TASK_RUN = (model.__table__ for model in (Flow, Deployment, FlowRun, TaskRun))
+SCHEDULE = DeploymentSchedule.__table__
 TABLES = {"flows": FLOW, "deployments": DEPLOYMENT, "flow_runs": FLOW_RUN, "task_runs": TASK_RUN, "logs": Log.__table__}
 
 
@@ -127,8 +128,20 @@ def _condition(asked, column):
     if asked.operator == "exists_":
         subflow = exists().where(FLOW_RUN.c.parent_task_run_id == TASK_RUN.c.id).correlate(TASK_RUN)
         return subflow if asked.variant else not_(subflow)
+    if asked.criterion.field == "schedule_id":
+        return _is_of_schedule(asked, column)
     if asked.criterion.kind == "tags" and asked.operator == "is_null_":
         return IsEmptyArray(column) if asked.variant else not_(IsEmptyArray(column))
+    return _operation(asked, column)
+
+
+def _is_of_schedule(asked, column):
+    """Return the condition that a schedule made a run. The runs of one are found by its deployment: there is no index on the schedule."""
+    owners = select(SCHEDULE.c.deployment_id).where(_operation(asked, SCHEDULE.c.id))
+    return and_(FLOW_RUN.c.deployment_id.in_(owners), _operation(asked, column))
+
+
+def _operation(asked, column):
     return OPERATORS[asked.operator](column, partial(_parameter, asked.parameter), asked.variant)
 
 

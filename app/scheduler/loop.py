@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.db.failures import driver_message
 from app.domain.plurals import counted
+from app.domain.schedules import is_current
 from app.errors import Unavailable
 from app.repositories.scheduled_runs import BYTES_PER_STATEMENT, copied_size
 from app.scheduler.passes import repeat
@@ -65,10 +66,11 @@ class Scheduler:
         self.parts, self.database, self.clock = parts, parts.database, parts.clock
         self.batch_size = max(1, min(batch_size, MAX_RUNS_PER_BATCH // parts.policy.max_runs))
 
-    def run_once(self, all_active=False, should_stop=lambda: False, progress=lambda report: None):
+    def run_once(self, all_active=False, should_stop=lambda: False, progress=lambda report: None, follow_rules=False):
         """Top up every schedule that is due, or with `all_active` every one that is active. Return a PassReport.
 
-        Call `should_stop()` and `progress(report)` after every batch.
+        With `follow_rules`, top up those, too, whose runs were made by rules of a time zone that have changed since: a process does so
+        when it starts, as it reads the rules once. Call `should_stop()` and `progress(report)` after every batch.
         """
         report = PassReport()
         began = time.perf_counter()
@@ -82,8 +84,10 @@ class Scheduler:
             return {template.schedule.id for template in topped_up}, limit
 
         if all_active:
-            report.skipped = self._all_active(top_up, should_stop)
+            report.skipped = self._listed(self._active_after, top_up, should_stop)
         else:
+            if follow_rules:
+                report.skipped = self._outdated(top_up, should_stop)
             self._due(top_up, should_stop)
         log.info(
             "scheduled %s", report, extra={"runs": report.runs, "deployments": report.deployments, "seconds": round(report.seconds, 6)}
@@ -95,11 +99,11 @@ class Scheduler:
 
         Log a pass that raises, and go on.
         """
-        first_all_active = [all_active]
+        first = {"all_active": all_active, "follow_rules": True}
 
         def work():
-            self.run_once(first_all_active[0], should_stop=lambda: wait(0))
-            first_all_active[0] = False
+            self.run_once(**first, should_stop=lambda: wait(0))
+            first.clear()
 
         repeat(work, loop_seconds, wait)
 
@@ -110,11 +114,21 @@ class Scheduler:
             taken, limit = top_up(lambda schedules, limit: schedules.claim_due(now, limit), self.batch_size)
             more = len(taken) == limit
 
-    def _all_active(self, top_up, should_stop):
-        """Top up every active schedule, and try those that others held once more, without waiting. Return how many they still hold."""
+    def _outdated(self, top_up, should_stop):
+        """Top up the schedules whose runs were made by rules that have changed since. Return how many others hold."""
+        versions = self._read(lambda schedules: schedules.rules_versions())
+        outdated = [version for version in versions if not is_current(version)]
+        if not outdated:
+            return 0
+        return self._listed(
+            lambda last: self._read(lambda schedules: schedules.made_by(outdated, last, self.batch_size)), top_up, should_stop
+        )
+
+    def _listed(self, page, top_up, should_stop):
+        """Top up what `page(last_id)` lists, and try those that others held once more, without waiting. Return how many they still hold."""
         held, last_id, more = [], None, True
         while more and not should_stop():
-            ids = self._active_after(last_id)
+            ids = page(last_id)
             held += self._these(ids, top_up, should_stop)
             more = len(ids) == self.batch_size
             last_id = ids[-1] if ids else None
@@ -134,10 +148,10 @@ class Scheduler:
         return UnitOfWork(session, self.parts)
 
     def _active_after(self, last_id):
-        def work(session):
-            return self._unit(session).deployment_schedules.active_after(last_id, self.batch_size)
+        return self._read(lambda schedules: schedules.active_after(last_id, self.batch_size))
 
-        return self.database.run(work, read_only=True)
+    def _read(self, ask):
+        return self.database.run(lambda session: ask(self._unit(session).deployment_schedules), read_only=True)
 
     def _batch(self, report, claim, limit):
         """Top up what `claim` locks, up to `limit` schedules, in one transaction or, where that fails, each in its own.

@@ -1,6 +1,6 @@
 """Deployments: what comes in, what is answered, and examples."""
 
-from marshmallow import post_load
+from marshmallow import ValidationError, post_load, validates_schema
 
 from app.domain.deployments import DeploymentChanges
 from app.schemas import fields
@@ -18,6 +18,7 @@ from app.schemas.base import (
     flow_runner_columns,
 )
 from app.schemas.context import Bound, current
+from app.schemas.deployment_schedules import Schedules
 from app.schemas.schedules import Schedule
 
 NAME = "Unique in its flow."
@@ -38,7 +39,8 @@ class DeploymentCreate(Body):
     name = fields.Name(NAME, required=True, example="nightly")
     flow_id = fields.UUID(FLOW, required=True)
     flow_data = fields.Nested(DataDocument, f"{FLOW_DATA} Required for a new deployment.")
-    schedule = Schedule("When to run; null: never by itself.", allow_none=True)
+    schedule = Schedule("When to run; null: never by itself. It is the schedule called `default`.", allow_none=True)
+    schedules = Schedules("All schedules of the deployment: those not named are deleted. Not beside `schedule`.")
     is_schedule_active = fields.Boolean(ACTIVE, example=True)
     parameters = fields.Object(PARAMETERS, allow_none=True, example={"table": "orders"})
     tags = fields.Tags(TAGS, allow_none=True, example=["nightly"])
@@ -79,6 +81,11 @@ class DeploymentCreate(Body):
             },
         },
     }
+
+    @validates_schema
+    def _schedule_or_schedules(self, body, **kwargs):
+        if "schedule" in body and "schedules" in body:
+            raise ValidationError("Give schedule or schedules, not both.", "schedules")
 
     @post_load
     def _changes(self, body, **kwargs):

@@ -248,6 +248,6 @@ class Schedule(Object):
     def _deserialize(self, value, attr, data, **kwargs):
         given = super()._deserialize(value, attr, data, **kwargs)
         try:
-            return schedules.validate(given, after=current().clock())
+            return schedules.validate(given, current().clock(), current().bounds.min_interval_seconds)
         except InvalidSchedule as error:
             raise ValidationError({error.field: [error.reason]} if error.field else error.reason) from None

@@ -87,14 +87,6 @@ class DeploymentScheduleService:
 
         self.scheduled_runs.top_up([template for template in templates if template.is_active], record=record)
 
-    def preview(self, changes, start=None, end=None, limit=10, explain=False):
-        """Return the first dates of a schedule that is not stored, in [start, end], and what is to be known of each.
-
-        `changes` are `ScheduleChanges`. The start is now unless it is given. Raise InvalidMember.
-        """
-        schedule = self._valid(changed_members(SHAPE, changes), None)
-        return schedules.preview(schedule, start or self.clock(), end or schedules.LATEST, limit, explain)
-
     def _lock(self, deployment_id, slug):
         deployment = self.unit.deployments.lock(deployment_id)
         for schedule in self.schedules.of(deployment_id):
@@ -122,6 +114,16 @@ class DeploymentScheduleService:
 
     def _valid(self, members, key):
         return schedules.validate_shape(members, key, self.clock(), self.unit.bounds.min_interval_seconds)
+
+
+def preview(changes, bounds, now, start=None, end=None, limit=10, explain=False):
+    """Return the first dates in [start, end] of a schedule that is not stored, each with what is to be known of it.
+
+    `changes` are `ScheduleChanges`. The start is `now` unless it is given. Raise InvalidMember.
+    """
+    members = changed_members(SHAPE, changes)
+    schedule = schedules.validate_shape(members, None, now, bounds.min_interval_seconds)
+    return schedules.preview(schedule, start or now, end or schedules.LATEST, limit, explain)
 
 
 def _with_result(schedule, top_up):

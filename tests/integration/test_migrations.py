@@ -280,3 +280,43 @@ def test_an_upgrade_that_fails_leaves_nothing_behind(blank):
         migrate.upgrade(blank)
     assert table_names(blank) == {"task_run_state"}
     assert migrate.current(blank) is None
+
+
+def test_the_schedule_of_a_deployment_becomes_the_default_one_and_comes_back_and_runs_and_keys_stay(blank):
+    migrate.upgrade(blank, "0002")
+    flow, scheduled, bare, paused = (f"0190163d8694739baea5966c26f8ad9{n}" for n in range(4))
+    columns = "id, created, updated, name, flow_id, flow_data, schedule, is_schedule_active, top_up_due, schedule_error"
+    made = f"INSERT INTO deployment ({columns}) "
+    runs = "INSERT INTO flow_run (id, created, updated, name, flow_id, deployment_id, auto_scheduled, idempotency_key) "
+    now = "'2022-01-01 00:00:00.000000'"
+    execute(
+        blank,
+        f"INSERT INTO flow (id, created, updated, name) VALUES ('{flow}', {now}, {now}, 'f')",
+        f"""{made} VALUES ('{scheduled}', {now}, {now}, 's', '{flow}', '{{}}', '{{"interval"\\:60}}', true, {now}, 'broken')""",
+        f"{made} VALUES ('{bare}', {now}, {now}, 'b', '{flow}', '{{}}', NULL, true, NULL, NULL)",
+        f"""{made} VALUES ('{paused}', {now}, {now}, 'p', '{flow}', '{{}}', '{{"interval"\\:90}}', false, NULL, NULL)""",
+        f"{runs} VALUES ('{scheduled}', {now}, {now}, 'r', '{flow}', '{scheduled}', true, 'scheduled x')",
+        f"{runs} VALUES ('{bare}', {now}, {now}, 'r', '{flow}', '{scheduled}', false, 'by hand')",
+    )
+
+    def rows(query):
+        with blank.engine().connect() as connection:
+            return [tuple(str(value).replace("-", "").replace(" ", "") for value in row) for row in connection.execute(text(query))]
+
+    before = rows("SELECT id, schedule, is_schedule_active, schedule_error FROM deployment ORDER BY name")
+    keys = "SELECT id, idempotency_key FROM flow_run ORDER BY idempotency_key"
+    runs_before = rows(keys)
+    migrate.upgrade(blank)
+    assert rows("SELECT deployment_id, slug, schedule_error FROM deployment_schedule ORDER BY deployment_id") == [
+        (scheduled, "default", "broken"),
+        (paused, "default", "None"),
+    ]
+    assert rows("SELECT name, paused_since IS NULL FROM deployment ORDER BY name")[1][1] in ("False", "0")
+    slugs = rows("SELECT schedule_id, schedule_slug FROM flow_run ORDER BY idempotency_key")
+    assert slugs == [("None", "None"), (rows("SELECT id FROM deployment_schedule WHERE schedule_error IS NOT NULL")[0][0], "default")]
+    assert rows(keys) == runs_before
+    migrate.downgrade(blank, "0002")
+    assert rows("SELECT id, schedule, is_schedule_active, schedule_error FROM deployment ORDER BY name") == before
+    assert rows(keys) == runs_before
+    migrate.upgrade(blank)
+    assert migrate.differences(blank) == []

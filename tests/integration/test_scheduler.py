@@ -265,7 +265,7 @@ def test_a_stop_request_ends_a_pass_after_the_batch_it_is_at(client, scheduler, 
 def test_a_pass_that_raises_does_not_end_the_loop_nor_what_was_asked_of_it(scheduler, monkeypatch):
     failures, asked, answers = [Unavailable(reason="a test"), RuntimeError("a test")], [], iter([False, False, False, True])
 
-    def run_once(self, all_active=False, should_stop=None):
+    def run_once(self, all_active=False, should_stop=None, follow_rules=False):
         asked.append(all_active)
         if failures:
             raise failures.pop()

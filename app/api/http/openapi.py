@@ -16,9 +16,10 @@ from apispec.ext.marshmallow.common import resolve_schema_cls
 from flask import Response, make_response, request
 from flask_smorest import Api as SmorestApi
 
-from app.api.http.parsing import IdConverter
+from app.api.http.parsing import IdConverter, SlugConverter
 from app.api.http.problems import PROBLEM
 from app.api.http.swagger_ui import protect
+from app.domain.deployment_schedules import MAX_SLUG_LENGTH, SLUG_PATTERN
 from app.schemas import fields
 from app.schemas.base import ANY_ID
 from app.schemas.block_schemas import CHECKSUM
@@ -58,6 +59,7 @@ PATH_PARAMETERS = {
     "tag": ("The tag that is limited.", "warehouse"),
     "block_type_name": ("The name of the block type.", "Shared Folder"),
     "block_document_name": ("The name of the block.", "flows"),
+    "slug": ("The slug of the schedule.", "default"),
     "checksum": ("The checksum of the block schema.", CHECKSUM),
 }
 
@@ -111,6 +113,9 @@ def attributes(self, field, ret):
         found |= _component(self, field, ret, field.enum, values | {"enum": [value for value in values["enum"] if value is not None]})
     elif one_of := getattr(field, "one_of", None):
         found |= _component(self, field, ret, type(field), {"oneOf": [self.resolve_nested_schema(schema) for schema in one_of.values()]})
+    elif any_of := getattr(field, "any_of", None):
+        options = [{"type": "string", "format": "date"}, *(self.resolve_nested_schema(schema) for schema in any_of)]
+        found |= _component(self, field, ret, type(field), {"anyOf": options})
     return found
 
 
@@ -140,6 +145,8 @@ class Api(SmorestApi):
         plugins = {"marshmallow_plugin": MarshmallowPlugin(component_name), "extra_plugins": [Plugin(app)]}
         super().__init__(app, spec_kwargs=about | plugins)
         self.register_converter(IdConverter, lambda converter: {"type": "string", "format": "uuid"})
+        slug = {"type": "string", "pattern": f"^{SLUG_PATTERN}$", "minLength": 1, "maxLength": MAX_SLUG_LENGTH}
+        self.register_converter(SlugConverter, lambda converter: slug)
         self.ma_plugin.converter.add_attribute_function(attributes)
         for name, header in HEADERS.items():
             self.spec.components.header(name, header)

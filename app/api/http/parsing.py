@@ -1,5 +1,6 @@
 """How paths, query strings, headers and bodies are read."""
 
+import re
 import uuid
 
 from flask import abort, current_app, request
@@ -11,6 +12,7 @@ from werkzeug.routing import BaseConverter, UnicodeConverter
 from app.api.http.encodings import content_coding, unpack
 from app.api.http.problems import Invalid, flatten, item
 from app.domain import json_values
+from app.domain.deployment_schedules import MAX_SLUG_LENGTH, SLUG_PATTERN
 from app.schemas.context import Context, current
 
 INCOMPLETE = "The body is not complete, or its chunks are malformed."
@@ -32,6 +34,19 @@ class IdConverter(BaseConverter):
             return uuid.UUID(value)
         except ValueError:
             raise Invalid([item(("path", "id"), "Not a UUID.")]) from None
+
+
+class SlugConverter(BaseConverter):
+    """The slug of a schedule in a path; one that no schedule can have is 422."""
+
+    part_isolating = True
+    regex = r"[^/]+"
+
+    def to_python(self, value):
+        """Return the slug. Raise Invalid."""
+        if len(value) > MAX_SLUG_LENGTH or not re.fullmatch(SLUG_PATTERN, value):
+            raise Invalid([item(("path", "slug"), f"Must be 1 to {MAX_SLUG_LENGTH} of a to z, 0 to 9 and -.")])
+        return value
 
 
 class TextConverter(UnicodeConverter):

@@ -96,7 +96,7 @@ def register(app):
     @app.errorhandler(errors.AppError)
     def handle_app_error(error):
         if isinstance(error, errors.InvalidField):
-            return invalid([item(("body", *filter(None, error.field.split("."))), error.reason, error.kind)])
+            return invalid([item(("body", *error.loc), error.reason, error.kind)])
         status = STATUS[type(error)]
         if isinstance(error, errors.Unavailable):
             # the client is not told how the database is reached
