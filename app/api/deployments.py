@@ -2,9 +2,11 @@
 
 from app.api.http import Blueprint, prefers, transaction, unit_of_work
 from app.schemas.base import COUNT, NOTHING
+from app.schemas.deployment_schedules import Changed, Pause, PauseCreate, PauseMany
 from app.schemas.deployments import (
     COUNTED,
     LISTED,
+    PAUSED,
     PREFER,
     PREFERENCE_APPLIED,
     SCHEDULED,
@@ -104,14 +106,53 @@ def set_schedule_active(id):
 
 
 @blueprint.post("/<id:id>/set_schedule_inactive")
+@blueprint.arguments(PauseCreate, required=False)
 @blueprint.response(200, NOTHING)
 @transaction()
-def set_schedule_inactive(id):
-    """Pause a schedule.
+def set_schedule_inactive(pause, id):
+    """Pause a deployment's schedules.
 
-    The runs it made that have not been started are deleted; runs made by hand stay.
+    The runs they made ahead of their time that have never started are deleted; runs made by hand and backfills stay. With `until`, the
+    scheduler activates them again then.
     """
-    unit_of_work().deployment_service.pause(id)
+    unit_of_work().deployment_service.pause(id, **pause)
+
+
+@blueprint.get("/<id:id>/pause")
+@blueprint.response(200, Pause)
+@transaction(read_only=True)
+def read_pause(id):
+    """Read a deployment's pause.
+
+    Whether its schedules are paused, why, until when and since when.
+    """
+    return unit_of_work().deployments.pause_of(id)
+
+
+@blueprint.post("/pause")
+@blueprint.arguments(PauseMany, required=False)
+@blueprint.response(200, Changed)
+@transaction()
+def pause_deployments(asked):
+    """Pause deployments.
+
+    Those that meet all criteria, in one transaction. The answer counts those that were active, or whose note or end has changed.
+    """
+    pause, filters = asked
+    return {"changed": unit_of_work().deployment_service.pause_all(filters, **pause)}
+
+
+@blueprint.post("/resume")
+@blueprint.arguments(Filters, required=False, example=PAUSED)
+@blueprint.response(200, Changed)
+@transaction()
+def resume_deployments(filters):
+    """Resume deployments.
+
+    Those that meet all criteria and are paused, in one transaction. The runs of the first 200 are made before the answer, the others' by
+    the scheduler's next pass.
+    """
+    return {"changed": unit_of_work().deployment_service.resume_all(filters)}
 
 
 @blueprint.post("/<id:id>/schedule")

@@ -3,6 +3,7 @@
 
 def all_commands():
     """Return every command."""
+    import app.cli.pauses  # noqa: F401 - its commands join those of deployments
     from app.cli.blocks import blocks
     from app.cli.concurrency_limits import concurrency_limits
     from app.cli.db import db

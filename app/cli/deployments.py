@@ -94,7 +94,7 @@ def inspect(deployment, runs, output):
       mintaka deployments inspect etl/nightly --runs 20
       mintaka deployments inspect etl/nightly --output json | jq .schedule_error
     """
-    document = transaction(lambda unit: _everything_about(unit, deployment, runs), read_only=True)
+    document = transaction(lambda unit: everything_about(unit, deployment, runs), read_only=True)
     if output == "json":
         print_json(document)
         return
@@ -111,7 +111,7 @@ def inspect(deployment, runs, output):
         click.echo("No scheduled runs.")
 
 
-def _everything_about(unit, deployment, runs):
+def everything_about(unit, deployment, runs):
     document = require_deployment(unit, deployment)
     default = next((schedule for schedule in unit.deployment_schedules.of(document["id"]) if schedule.slug == DEFAULT), None)
     return document | {
@@ -119,62 +119,8 @@ def _everything_about(unit, deployment, runs):
         "top_up_due": default and default.top_up_due,
         "schedule_error": default and default.schedule_error,
         "schedule_failures": default.schedule_failures if default else 0,
-        "next_runs": unit.flow_runs.find(_scheduled_runs(document["id"]), runs, sort="NEXT_SCHEDULED_START_TIME_ASC"),
+        "next_runs": unit.flow_runs.find(scheduled_runs(document["id"]), runs, sort="NEXT_SCHEDULED_START_TIME_ASC"),
     }
-
-
-@deployments.command()
-@deployment_argument
-def pause(deployment):
-    """Switch the schedule of DEPLOYMENT off.
-
-    The runs it made that have not been started are deleted; runs made by hand stay.
-
-    \b
-    Examples:
-      mintaka deployments pause etl/nightly
-      mintaka deployments ls --tag nightly --all --output json | jq -r '.[].id' |
-        xargs -n 1 mintaka deployments pause
-    """
-
-    def work(unit):
-        id = require_deployment(unit, deployment)["id"]
-        unit.deployment_service.pause(id)
-        return unit.flow_runs.count(_scheduled_runs(id))
-
-    left = transaction(work)
-    remain = "remains" if left == 1 else "remain"
-    click.echo(f"{shown(deployment)} is paused; {counted(left, 'scheduled run')} made by hand {remain}")
-
-
-@deployments.command()
-@deployment_argument
-def resume(deployment):
-    """Switch the schedule of DEPLOYMENT on, and make its runs.
-
-    Doing it twice makes no run twice.
-
-    \b
-    Examples:
-      mintaka deployments resume etl/nightly
-      mintaka deployments resume 0190c9b2-7d3c-7cc1-a1a5-3f1b6f6b0c52
-    """
-
-    def work(unit):
-        id = require_deployment(unit, deployment)["id"]
-        unit.deployment_service.activate(id)
-        return _everything_about(unit, id, 1)
-
-    document = plain(transaction(work))
-    click.echo(f"{shown(deployment)} is active; {_next_run(document)}")
-    if document["schedule_error"]:
-        click.echo(f"Its schedule failed: {document['schedule_error']}", err=True)
-
-
-def _next_run(document):
-    if document["schedule"] is None:
-        return "it has no schedule"
-    return f"its next run is at {document['next_runs'][0]['next_scheduled_start_time']}" if document["next_runs"] else "it has no next run"
 
 
 @deployments.command()
@@ -257,7 +203,7 @@ def delete(deployment, yes):
 
     def look(unit):
         id = require_deployment(unit, deployment)["id"]
-        return id, unit.flow_runs.count(_scheduled_runs(id))
+        return id, unit.flow_runs.count(scheduled_runs(id))
 
     id, scheduled = transaction(look, read_only=True)
     if not yes:
@@ -277,7 +223,7 @@ def schedule_text(document):
     return f"{kind} {document[kind]}{' s' if kind == 'interval' else ''} ({document.get('timezone') or 'UTC'})"
 
 
-def _scheduled_runs(id):
+def scheduled_runs(id):
     return {"flow_runs": {"deployment_id": {"any_": [id]}, "state": {"type": {"any_": [StateType.SCHEDULED]}}}}
 
 

@@ -27,7 +27,9 @@ _OWN = tuple(field.name for field in fields(DeploymentSchedule) if field.name no
 _STORED = tuple(SCHEDULE.c[name] for name in (*_OWN, *_MEMBERS))
 
 _OF_DEPLOYMENT = SCHEDULE.c.deployment_id == bindparam("wanted")
+_OF_DEPLOYMENTS = SCHEDULE.c.deployment_id.in_(bindparam("wanted", type_=Uuid, expanding=True))
 OF_DEPLOYMENT = select(*_STORED).where(_OF_DEPLOYMENT).order_by(SCHEDULE.c.slug)
+OF_DEPLOYMENTS = select(*_STORED).where(_OF_DEPLOYMENTS, SCHEDULE.c.is_active).order_by(SCHEDULE.c.deployment_id, SCHEDULE.c.slug)
 ANSWERS = select(*_STORED, SCHEDULE.c.created, SCHEDULE.c.updated).where(_OF_DEPLOYMENT).order_by(SCHEDULE.c.slug)
 NEXT_RUNS = (
     select(FLOW_RUN.c.schedule_id, func.min(FLOW_RUN.c.next_scheduled_start_time))
@@ -74,7 +76,8 @@ WRITE = _INSERT.on_conflict_do_update(
     set_={column.name: _INSERT.excluded[column.name] for column in SCHEDULE.c if column.name not in _KEPT},
 )
 DELETE = delete(SCHEDULE).where(SCHEDULE.c.id.in_(bindparam("ids", type_=Uuid, expanding=True)))
-NEVER_DUE = update(SCHEDULE).where(_OF_DEPLOYMENT).values(top_up_due=null(), schedule_error=null(), schedule_failures=0)
+NEVER_DUE = update(SCHEDULE).where(_OF_DEPLOYMENTS).values(top_up_due=null(), schedule_error=null(), schedule_failures=0)
+DUE_AT = update(SCHEDULE).where(_OF_DEPLOYMENTS, SCHEDULE.c.is_active).values(top_up_due=bindparam("due", type_=UtcDateTime))
 
 _TOP_UPS = rows(
     bindparam("top_ups", type_=JsonRows),
@@ -101,6 +104,10 @@ class DeploymentSchedules:
         """Return the `DeploymentSchedule`s of a deployment, in order of slug."""
         return [_stored(row._asdict()) for row in self.session.execute(OF_DEPLOYMENT, {"wanted": deployment_id})]
 
+    def active_of(self, deployment_ids):
+        """Return the `DeploymentSchedule`s of deployments that are active themselves."""
+        return [_stored(row._asdict()) for row in self.session.execute(OF_DEPLOYMENTS, {"wanted": deployment_ids})]
+
     def answers(self, deployment_id):
         """Return what clients see of a deployment's schedules, in order of slug."""
         now = self.clock()
@@ -126,9 +133,13 @@ class DeploymentSchedules:
         if ids:
             self.session.execute(DELETE, {"ids": ids})
 
-    def never_due(self, deployment_id):
-        """Let no runs be made of the deployment's schedules, and forget their failures."""
-        self.session.execute(NEVER_DUE, {"wanted": deployment_id})
+    def never_due(self, deployment_ids):
+        """Let no runs be made of the deployments' schedules, and forget their failures."""
+        self.session.execute(NEVER_DUE, {"wanted": deployment_ids})
+
+    def due_at(self, deployment_ids, now):
+        """Let the scheduler make the runs of the deployments' active schedules as soon as it is `now`."""
+        self.session.execute(DUE_AT, {"wanted": deployment_ids, "due": now})
 
     def claim_due(self, now, limit):
         """Lock up to `limit` schedules due for a top-up at `now`, longest due first, and their deployments; skip what others hold.

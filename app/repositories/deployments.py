@@ -2,17 +2,18 @@
 
 from dataclasses import fields
 
-from sqlalchemy import and_, bindparam, literal, null, select, update
+from sqlalchemy import Boolean, Integer, Text, Uuid, and_, bindparam, literal, null, select, update
 
 from app.db.models import Deployment as DeploymentModel
 from app.db.models import DeploymentSchedule, Flow
-from app.db.sql import insert
-from app.db.types import raw
+from app.db.sql import insert, rows
+from app.db.types import JsonRows, UtcDateTime, raw
 from app.domain.deployment_schedules import DEFAULT
 from app.domain.deployments import Deployment, own_changes
 from app.domain.unset import UNSET
 from app.errors import NotFound
 from app.repositories.base import FilteredRepository
+from app.repositories.filtering import read_filters, where
 
 DEPLOYMENT = DeploymentModel.__table__
 SCHEDULE = DeploymentSchedule.__table__
@@ -54,6 +55,28 @@ INSERT = insert(DEPLOYMENT).on_conflict_do_nothing(index_elements=[DEPLOYMENT.c.
 SET = update(DEPLOYMENT).where(DEPLOYMENT.c.id == bindparam("wanted"))
 UPDATE = SET.returning(*_WRITTEN)
 PAUSE = ("pause_note", "paused_until", "paused_since")
+
+
+PAUSE_ENDED = (
+    STORED.where(DEPLOYMENT.c.paused_until <= bindparam("now", type_=UtcDateTime))
+    .order_by(DEPLOYMENT.c.paused_until, DEPLOYMENT.c.id)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(key_share=True, skip_locked=True)
+)
+_ACTIVITIES = rows(
+    bindparam("deployments", type_=JsonRows),
+    deployment_id=Uuid,
+    is_schedule_active=Boolean,
+    pause_note=Text,
+    paused_until=UtcDateTime,
+    paused_since=UtcDateTime,
+)
+ACTIVITY = ("is_schedule_active", *PAUSE)
+SET_ACTIVITIES = (
+    update(DEPLOYMENT)
+    .where(DEPLOYMENT.c.id == _ACTIVITIES.c.deployment_id)
+    .values({name: _ACTIVITIES.c[name] for name in ACTIVITY} | {"updated": bindparam("now", type_=UtcDateTime)})
+)
 
 
 class Deployments(FilteredRepository):
@@ -119,7 +142,28 @@ class Deployments(FilteredRepository):
         row = self.session.execute(UPDATE, values | {"updated": now, "wanted": deployment.id}).one()
         return self.document(row, now) | {"schedule": schedule}
 
-    def set_activity(self, deployment):
-        """Write whether a `Deployment`'s schedules are active, and its pause."""
-        values = {name: getattr(deployment, name) for name in ("is_schedule_active", *PAUSE)}
-        self.session.execute(SET, values | {"updated": self.clock(), "wanted": deployment.id})
+    def set_activities(self, deployments):
+        """Write whether the schedules of `Deployment`s are active, and their pauses."""
+        if deployments:
+            values = [{"deployment_id": one.id} | {name: getattr(one, name) for name in ACTIVITY} for one in deployments]
+            self.session.execute(SET_ACTIVITIES, {"deployments": values, "now": self.clock()})
+
+    def lock_found(self, filters):
+        """Lock the deployments that meet `filters`, in order of id. Return the `Deployment`s."""
+        shape, parameters = read_filters(filters)
+        statement = STORED.where(*where(self.entity, shape)).order_by(DEPLOYMENT.c.id).with_for_update(key_share=True, of=DEPLOYMENT)
+        return [Deployment(**row._asdict()) for row in self.session.execute(statement, parameters)]
+
+    def lock_pause_ended(self, now, limit):
+        """Lock up to `limit` deployments whose pause ends by `now`, skipping those that others hold. Return the `Deployment`s."""
+        return [Deployment(**row._asdict()) for row in self.session.execute(PAUSE_ENDED, {"now": now, "limit": limit})]
+
+    def pause_of(self, id):
+        """Return whether a deployment is paused, why, until when and since when. Raise NotFound."""
+        deployment = self._require_stored(_BY_ID, id)
+        return {
+            "paused": not deployment.is_schedule_active,
+            "note": deployment.pause_note,
+            "until": deployment.paused_until,
+            "since": deployment.paused_since,
+        }

@@ -100,8 +100,9 @@ _OF_SCHEDULE = FLOW_RUN.c.schedule_slug == bindparam("slug")
 _IS_SCHEDULED = FLOW_RUN.c.state_type == literal(StateType.SCHEDULED.value)
 DELETE_SCHEDULED = delete(FLOW_RUN).where(_OF_DEPLOYMENT, _IS_SCHEDULED)
 
+_OF_DEPLOYMENTS = FLOW_RUN.c.deployment_id.in_(bindparam("deployment_ids", type_=Uuid, expanding=True))
 _MADE_AHEAD = (
-    _OF_DEPLOYMENT,
+    _OF_DEPLOYMENTS,
     FLOW_RUN.c.auto_scheduled,
     _IS_SCHEDULED,
     FLOW_RUN.c.created < FLOW_RUN.c.expected_start_time,
@@ -152,14 +153,14 @@ class ScheduledRuns:
         """Delete all of a deployment's runs in a SCHEDULED state."""
         self.session.execute(DELETE_SCHEDULED, {"deployment_id": deployment_id})
 
-    def delete_made_ahead(self, deployment_id, slug=None):
-        """Delete the SCHEDULED runs that a deployment's schedules, or one of them, made before their time and that have never started.
+    def delete_made_ahead(self, deployment_ids, slug=None):
+        """Delete the SCHEDULED runs that deployments' schedules, or those with a slug, made before their time and that have never started.
 
         A run whose time had passed when it was made stays (it is a backfill), and so does one that has started and waits for another
         attempt: a state that is not SCHEDULED is in its history, or its run count is above 0.
         """
         lock, remove = LOCK_MADE_AHEAD, DELETE_MADE_AHEAD
-        values = {"deployment_id": deployment_id}
+        values = {"deployment_ids": deployment_ids}
         if slug is not None:
             lock, remove, values = LOCK_MADE_AHEAD_OF_SCHEDULE, DELETE_MADE_AHEAD_OF_SCHEDULE, values | {"slug": slug}
         # locked first, so that the history is read after whoever is changing one of them has committed
@@ -168,14 +169,14 @@ class ScheduledRuns:
 
     def lock_made_ahead(self, template):
         """Lock the runs that `delete_made_ahead` may delete. Return their ids and keys."""
-        values = {"deployment_id": template.deployment.id, "slug": template.schedule.slug}
+        values = {"deployment_ids": [template.deployment.id], "slug": template.schedule.slug}
         return self.session.execute(LOCK_MADE_AHEAD_OF_SCHEDULE, values).all()
 
     def delete_these(self, deployment_id, ids):
         """Delete those of `ids` that `delete_made_ahead` would delete. Return how many."""
         if not ids:
             return 0
-        values = {"deployment_id": deployment_id, "ids": [{"id": id} for id in ids]}
+        values = {"deployment_ids": [deployment_id], "ids": [{"id": id} for id in ids]}
         return self.session.execute(DELETE_THESE_MADE_AHEAD, values).rowcount
 
 

@@ -28,6 +28,7 @@ ACTIVE = "Whether the schedule makes runs; true for a new deployment."
 PARAMETERS = "Parameters of every run."
 TAGS = "What the deployment can be found by. Its runs get them too."
 LISTED = {"deployments": {"tags": {"all_": ["nightly"]}, "is_schedule_active": {"eq_": True}}, "limit": 20}
+PAUSED = {"deployments": {"tags": {"all_": ["nightly"]}}}
 COUNTED = {"deployments": {"name": {"like_": "night"}}}
 
 _DATA = {"encoding": "json", "blob": '"s3://bucket/flow.py"'}

@@ -7,7 +7,10 @@ from app.domain.deployments import Deployment, own_changes
 from app.domain.ids import new_id
 from app.domain.unset import UNSET
 from app.errors import InvalidField
-from app.services.scheduled_runs import nothing_due
+from app.services.scheduled_runs import batched, nothing_due
+
+# Deployments whose runs are made in the transaction that switches them on: some two seconds for a hundred runs each
+FILLED_AT_ONCE = 200
 
 
 class DeploymentService:
@@ -33,32 +36,61 @@ class DeploymentService:
 
     def activate(self, id):
         """Switch the schedules on and make their runs. Raise NotFound."""
-        self.activate_locked(self.deployments.lock(id))
-
-    def activate_locked(self, deployment):
-        """Do what `activate` does for a locked `Deployment`."""
-        if not deployment.is_schedule_active:
-            deployment = deployment.resumed()
-            self.deployments.set_activity(deployment)
-        active = [RunTemplate(deployment, schedule) for schedule in self.schedules.of(deployment.id) if schedule.is_active]
-        if active:
-            self.scheduled_runs.top_up(active)
+        self._activate([self.deployments.lock(id)])
 
     def pause(self, id, note=UNSET, until=UNSET):
         """Switch the schedules off, and delete the runs that they made ahead of time and that never started. Raise NotFound.
 
         `note` says why. At `until`, if it is given, the scheduler switches them on again. UNSET leaves those of an earlier pause.
+        Raise InvalidField for an `until` that has passed.
         """
-        self.pause_locked(self.deployments.lock(id), note, until)
+        self._check_until(until)
+        self._pause([self.deployments.lock(id)], note, until)
 
-    def pause_locked(self, deployment, note=UNSET, until=UNSET):
-        """Do what `pause` does for a locked `Deployment`."""
-        paused = deployment.paused(self.clock(), note, until)
-        if paused != deployment:
-            self.deployments.set_activity(paused)
-        if deployment.is_schedule_active:
-            self.schedules.never_due(deployment.id)
-        self.scheduled_runs.remove(deployment.id)
+    def pause_all(self, filters, note=UNSET, until=UNSET):
+        """Do what `pause` does for the deployments that meet `filters`. Return how many were changed by it."""
+        self._check_until(until)
+        return self._pause(self.deployments.lock_found(filters), note, until)
+
+    def resume_all(self, filters):
+        """Do what `activate` does for the deployments that meet `filters` and are paused. Return how many there were."""
+        paused = [deployment for deployment in self.deployments.lock_found(filters) if not deployment.is_schedule_active]
+        self._activate(paused)
+        return len(paused)
+
+    def end_pauses(self, now, limit):
+        """Activate up to `limit` deployments whose pause ends by `now`. Return how many there were."""
+        ended = self.deployments.lock_pause_ended(now, limit)
+        self._activate(ended)
+        return len(ended)
+
+    def _activate(self, deployments):
+        """Switch locked deployments on, and make the runs of their schedules: those of the first few here, the others' in the scheduler."""
+        resumed = [deployment.resumed() for deployment in deployments]
+        self.deployments.set_activities([new for new, old in zip(resumed, deployments, strict=True) if new != old])
+        by_id = {deployment.id: deployment for deployment in resumed}
+        here, later = list(by_id)[:FILLED_AT_ONCE], list(by_id)[FILLED_AT_ONCE:]
+        for ids in batched(later):
+            self.schedules.due_at(ids, self.clock())
+        for ids in batched(here):
+            active = [RunTemplate(by_id[schedule.deployment_id], schedule) for schedule in self.schedules.active_of(ids)]
+            if active:
+                self.scheduled_runs.top_up(active)
+
+    def _pause(self, deployments, note, until):
+        """Switch locked deployments off. Return how many of them were changed."""
+        now = self.clock()
+        paused = [(deployment.paused(now, note, until), deployment) for deployment in deployments]
+        changed = [new for new, old in paused if new != old]
+        self.deployments.set_activities(changed)
+        for ids in batched([deployment.id for deployment in deployments if deployment.is_schedule_active]):
+            self.schedules.never_due(ids)
+        self.scheduled_runs.remove_all([deployment.id for deployment in deployments])
+        return len(changed)
+
+    def _check_until(self, until):
+        if until is not UNSET and until is not None and until <= self.clock():
+            raise InvalidField("until", "Has passed; give a later instant, or null.")
 
     def schedule(self, id, start=None, end=None, max_runs=None):
         """Make the runs of the default schedule in [start, end], at most `max_runs`; the defaults are those of the policy.
@@ -132,7 +164,7 @@ class DeploymentService:
         self.unit.deployment_schedule_service.write(deployment, written)
         if not deployment.is_schedule_active:
             if stored.is_schedule_active:
-                self.schedules.never_due(stored.id)
+                self.schedules.never_due([stored.id])
         elif kept:
             templates = [RunTemplate(deployment, replace(schedule, schedule_failures=0)) for schedule in kept if schedule.is_active]
             # runs stay where they are those that would be made now, so that the ones somebody deleted come back

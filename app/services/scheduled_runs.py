@@ -14,6 +14,7 @@ log = logging.getLogger("mintaka.scheduler")
 
 # Occurrences that are compared with the runs of a schedule, when the rules of its zone have changed
 MAX_COMPARED = 20_000
+IDS_PER_STATEMENT = 500
 
 
 class ScheduledRunService:
@@ -80,7 +81,12 @@ class ScheduledRunService:
 
     def remove(self, deployment_id, slug=None):
         """Delete the runs that a locked deployment's schedules, or one, made ahead of their time and that have never been started."""
-        self.scheduled_runs.delete_made_ahead(deployment_id, slug)
+        self.scheduled_runs.delete_made_ahead([deployment_id], slug)
+
+    def remove_all(self, deployment_ids):
+        """Delete the runs of many locked deployments that `remove` would delete."""
+        for ids in batched(deployment_ids):
+            self.scheduled_runs.delete_made_ahead(ids)
 
     def _missing(self, template, occurrences):
         if not occurrences:
@@ -112,6 +118,12 @@ class ScheduledRunService:
         failures = schedule.schedule_failures
         due = self.clock() + self.policy.retry_wait(failures)
         return TopUp(schedule_id=schedule.id, due=due, error=reason, failures=failures + 1, rules_version=schedule.rules_version)
+
+
+def batched(ids):
+    """Yield `ids` in lists that a statement can take."""
+    for start in range(0, len(ids), IDS_PER_STATEMENT):
+        yield ids[start : start + IDS_PER_STATEMENT]
 
 
 def nothing_due(reason):

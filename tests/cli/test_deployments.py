@@ -132,3 +132,25 @@ def test_delete_takes_the_scheduled_runs_with_it(run, client, nightly, options, 
     assert client.get(f"/deployments/{nightly['id']}").status_code == 404
     assert [one["name"] for one in all_runs(client)] == ["pending"]
     assert failed(run("deployments", "delete", "etl/nightly", "--yes"), 1) == "Deployment not found: etl/nightly"
+
+
+def test_pause_takes_a_note_and_an_end(run, client, nightly):
+    done(run("deployments", "pause", "etl/nightly", "--note", "Migration", "--until", "2022-06-02"))
+    found = client.get(f"/deployments/{nightly['id']}/pause").json
+    assert (found["paused"], found["note"], found["until"]) == (True, "Migration", "2022-06-02T00:00:00+00:00")
+
+
+def test_pause_and_resume_take_all_deployments_that_options_name(run, client, nightly):
+    other = make_deployment(client, flow_id=nightly["flow_id"], schedule=DAILY, tags=["y"])
+    assert done(run("deployments", "pause", "--tag", "x", "--note", "Freeze")) == "1 deployment paused\n"
+    assert done(run("deployments", "pause", "--flow", "etl")) == "1 deployment paused\n"
+    assert [len(runs_of(client, deployment)) for deployment in (nightly, other)] == [0, 0]
+    assert done(run("deployments", "resume", "--flow", "etl")) == "2 deployments resumed\n"
+    assert [len(runs_of(client, deployment)) for deployment in (nightly, other)] == [100, 100]
+
+
+def test_pause_takes_a_deployment_or_options_that_name_several_and_not_both(run, nightly):
+    for arguments in ((), ("etl/nightly", "--tag", "x")):
+        result = run("deployments", "pause", *arguments)
+        assert result.exit_code == 2
+        assert "Give a DEPLOYMENT, or options that choose several" in result.stderr
