@@ -3,7 +3,9 @@
 
 def all_commands():
     """Return every command."""
-    import app.cli.pauses  # noqa: F401 - its commands join those of deployments
+    # their commands join those of deployments
+    import app.cli.deployment_schedules
+    import app.cli.pauses  # noqa: F401
     from app.cli.blocks import blocks
     from app.cli.concurrency_limits import concurrency_limits
     from app.cli.db import db

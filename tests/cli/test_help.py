@@ -14,7 +14,8 @@ GROUPS = {
     "blocks": {"ls", "generate-key", "rotate", "register"},
     "concurrency-limits": {"ls", "set", "rm"},
     "db": {"upgrade", "downgrade", "current", "check"},
-    "deployments": {"ls", "inspect", "pause", "resume", "schedule", "run", "delete", "preview"},
+    "deployments": {"ls", "inspect", "pause", "resume", "schedule", "run", "delete", "preview", "schedules"},
+    "deployments schedules": {"ls", "set", "rm"},
     "flows": {"ls", "inspect"},
     "runs": {"ls", "inspect", "cancel", "logs", "delete", "watch"},
     "scheduler": {"run"},
@@ -25,10 +26,15 @@ GROUPS = {
 
 def all_commands():
     """Every command of ours with its words, and the groups that hold them."""
-    for command in cli.all_commands():
-        yield (command.name,), command
+    yield from _with_those_below((), cli.all_commands())
+
+
+def _with_those_below(path, commands):
+    for command in commands:
+        words = (*path, command.name)
+        yield words, command
         if isinstance(command, click.Group):
-            yield from (((command.name, verb), below) for verb, below in command.commands.items())
+            yield from _with_those_below(words, command.commands.values())
 
 
 COMMANDS = dict(all_commands())
@@ -63,12 +69,12 @@ def take(command, arguments):
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_group_has_exactly_these_commands(group):
-    assert set(COMMANDS[group,].commands) == GROUPS[group]
+    assert set(COMMANDS[tuple(group.split())].commands) == GROUPS[group]
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_group_says_what_its_exit_codes_mean(group):
-    assert "Exit codes:\n    0  done\n    1  failed, or not found\n    2  wrong usage" in help_of((group,))
+    assert "Exit codes:\n    0  done\n    1  failed, or not found\n    2  wrong usage" in help_of(tuple(group.split()))
 
 
 @pytest.mark.parametrize("words", LEAVES, ids=" ".join)
