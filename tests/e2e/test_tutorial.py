@@ -35,22 +35,20 @@ def terminal(tmp_path):
         "MINTAKA_API_URL": f"http://{address}/api",
         "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
     }
-    left = []
+    left, places = [], {"cwd": folder, "env": variables}
 
     def run(script):
         script = script.replace(PORT, address)
         if script.startswith(LONG):
             with (tmp_path / f"log{len(left)}").open("wb") as log:
-                left.append(
-                    subprocess.Popen(["bash", "-c", script], cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True)
-                )
+                options = places | {"stdout": log, "stderr": log, "start_new_session": True}
+                left.append(subprocess.Popen(["bash", "-c", script], **options))
             if script == "mintaka serve":
-                wait_until(lambda: left[-1].poll() is not None or answers(f"http://{address}/api/health"), "the server answers")
+                server = left[-1]
+                wait_until(lambda: server.poll() is not None or answers(f"http://{address}/api/health"), "the server answers")
             return ""
-        # the shell of the reader goes on from block to block
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=variables, capture_output=True, text=True, timeout=PATIENCE
-        )
+        command = ["bash", "-euo", "pipefail", "-c", script]
+        done = subprocess.run(command, **places, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
