@@ -27,7 +27,7 @@ class Database:
 
     def engine(self, read_only=False):
         """Return the engine of this process. With `read_only`, return the one whose transactions only read."""
-        if self._pid != os.getpid():
+        if self._engines is None or self._pid != os.getpid():
             for engine in self._engines or ():
                 engine.dispose(close=False)
             self._engines = engines(self.url, self._settings)

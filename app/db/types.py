@@ -37,7 +37,7 @@ class Json(TypeDecorator):
         return None if value is None else json.loads(value)
 
     def coerce_compared_value(self, op, value):
-        return self.impl.coerce_compared_value(op, value)
+        return self.impl_instance.coerce_compared_value(op, value)
 
 
 class RawJson(Json):

@@ -1,6 +1,6 @@
 """What flow runs and task runs share: the state that is embedded in an answer, writing a run with its first state, and entering others."""
 
-from sqlalchemy import Float, Integer, Text, Uuid, bindparam, select, update
+from sqlalchemy import Float, Integer, Select, Table, Text, Uuid, bindparam, select, update
 from sqlalchemy import insert as plain_insert
 
 from app.db.sql import insert, rows
@@ -101,8 +101,9 @@ class RunStatements:
 class Runs(FilteredRepository):
     """Runs of one kind, each with its current state. A subclass has `statements`, and `unique`, the columns that identify a run."""
 
-    state_table = None
-    statements = None
+    state_table: Table
+    statements: RunStatements
+    subflows: Select  # locks the flow runs that a deletion takes along, with the id `wanted`
     unique = ()
 
     def document(self, row, now):

@@ -51,13 +51,17 @@ class BatchedPass:
     `batch_size` of them in a `UnitOfWork` and returns how many it found.
     """
 
-    name = None
-    noun = None
-    done = None
+    name: str
+    noun: str
+    done: str
 
     def __init__(self, parts, batch_size):
         self.parts, self.database, self.clock = parts, parts.database, parts.clock
         self.batch_size = batch_size
+
+    def batch(self, unit, now) -> int:
+        """Do at most `batch_size` of what is due at `now`. Return how many were found."""
+        raise NotImplementedError
 
     def run_once(self, should_stop=lambda: False):
         """Do all that is due. Return a BatchReport. Call `should_stop()` before every batch."""

@@ -34,8 +34,9 @@ class Orchestration:
         now = self.clock()
         transition = Transition(previous=previous, proposed=replace(proposed, timestamp=now), now=now, run_count=run.run_count)
         verdict = judge(transition, NO_RULES if force else FLOW_RULES)
-        entry = self._enter(self.flow_runs, run, previous, verdict)
-        if entry is not None:
+        entry = None
+        if isinstance(verdict, Accept | Reject):
+            entry = self.flow_runs.enter(run, previous, verdict.state)
             if verdict.state.is_terminal or verdict.state.type == StateType.SCHEDULED:
                 self.leases.release(id)
             self.tell_parent(id, run.parent_task_run_id, verdict.state)
@@ -59,10 +60,10 @@ class Orchestration:
             limits=slots.limits,
         )
         verdict = judge(transition, NO_RULES if force else TASK_RULES)
-        entry = self._enter(self.task_runs, run, previous, verdict)
-        if entry is None:
-            return answer(verdict, entry)
+        if not isinstance(verdict, Accept | Reject):
+            return answer(verdict, None)
         state = verdict.state
+        entry = self.task_runs.enter(run, previous, state)
         if state.type == StateType.RUNNING:
             slots.take()
         elif transition.leaves(StateType.RUNNING):
@@ -78,9 +79,6 @@ class Orchestration:
         if parent_task_run_id is not None:
             details = state.details | {"child_flow_run_id": str(flow_run_id)}
             self.set_task_run_state(parent_task_run_id, replace(state, details=details), force=True)
-
-    def _enter(self, runs, run, previous, verdict):
-        return runs.enter(run, previous, verdict.state) if isinstance(verdict, Accept | Reject) else None
 
     def _cached(self, key):
         row = self.cache.find(key)
