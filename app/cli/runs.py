@@ -141,11 +141,7 @@ def _cancel(run, message):
     def work(uow):
         document = require_run(uow, run)
         state = new_state(StateType.CANCELLED, uow.clock(), message=message)
-        outcome = uow.orchestration.set_flow_run_state(document["id"], state)
-        if outcome["status"] == "WAIT":
-            # a run that waits for its time is ended all the same
-            outcome = uow.orchestration.set_flow_run_state(document["id"], state, force=True)
-        return document, outcome
+        return document, uow.orchestration.set_flow_run_state(document["id"], state)
 
     try:
         document, outcome = transaction(work)
