@@ -1,6 +1,6 @@
 """The parts of an application, put together for tests that use no application."""
 
-from app import Services
+from app import Parts
 from app.config import Settings
 from app.domain.clock import utcnow
 from app.domain.planning import Policy
@@ -9,7 +9,7 @@ from app.services.unit_of_work import UnitOfWork
 
 def make_parts(database=None, clock=utcnow, policy=None):
     """Return what `create_app` puts together, with `database` and without a key for blocks."""
-    return Services(Settings(), clock, database, policy or Policy(), vault=None)
+    return Parts(Settings(), clock, database, policy or Policy(), vault=None)
 
 
 def unit_of_work(session, clock=utcnow):

@@ -3,7 +3,7 @@
 import click
 
 from app.cli.command_group import CommandGroup, Failed, counted, transaction
-from app.cli.options import checked, page_options, tell_rest
+from app.cli.options import checked, page_options, tell_rest, whole_list
 from app.cli.output import output_option, plain, print_json, print_table
 from app.errors import NotFound
 from app.schemas.orchestration import ConcurrencyLimitCreate
@@ -26,16 +26,13 @@ def ls(part, output):
       mintaka concurrency-limits ls
       mintaka concurrency-limits ls --all --output json
     """
-
-    # a server has few of them
-    limits = transaction(lambda uow: uow.concurrency_limits.list(None, part.offset), read_only=True)
-    found = limits[: part.limit]
+    found, more = transaction(lambda uow: whole_list(uow.concurrency_limits, part), read_only=True)
     if output == "json":
         print_json(found)
     else:
         rows = [(limit["tag"], limit["concurrency_limit"], len(limit["active_slots"])) for limit in plain(found)]
         print_table(("TAG", "LIMIT", "TAKEN"), rows)
-    tell_rest(len(limits) - len(found))
+    tell_rest(more)
 
 
 @concurrency_limits.command("set")

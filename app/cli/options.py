@@ -109,6 +109,13 @@ def listing(repository, filters, part, sort=None):
     return found, max(repository.count(filters) - part.offset - len(found), 0) if len(found) == part.limit else 0
 
 
+def whole_list(repository, part):
+    """Return what `listing` does, of a repository without filters, which holds few rows."""
+    rows = repository.list(offset=part.offset)
+    found = rows[: part.limit]
+    return found, len(rows) - len(found)
+
+
 def tell_rest(more):
     """Say on standard error that a list goes on, to scripts too: what they do next would be done to a part of it."""
     if more:

@@ -3,7 +3,7 @@
 import click
 
 from app.cli.command_group import CommandGroup, counted, transaction
-from app.cli.options import checked, listing, number_option, page_options, tell_rest, yes_option
+from app.cli.options import checked, number_option, page_options, tell_rest, whole_list, yes_option
 from app.cli.output import output_option, plain, print_facts, print_json, print_table, short_id
 from app.cli.references import DEPLOYMENT, require_deployment, require_work_queue
 from app.cli.runs import print_runs, with_names
@@ -26,7 +26,7 @@ def ls(part, output):
       mintaka work-queues ls
       mintaka work-queues ls --output json | jq -r '.[].name'
     """
-    found, more = transaction(lambda uow: listing(uow.work_queues, {}, part), read_only=True)
+    found, more = transaction(lambda uow: whole_list(uow.work_queues, part), read_only=True)
     if output == "json":
         print_json(found)
     else:

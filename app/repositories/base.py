@@ -2,10 +2,18 @@
 
 from functools import lru_cache
 
-from sqlalchemy import Integer, bindparam, delete, func, select
+from sqlalchemy import BigInteger, bindparam, delete, func, select
 
 from app.errors import NotFound
 from app.repositories.filtering import read_filters, where
+
+# LIMIT NULL is an error on SQLite, so that a list without a limit has this one
+NO_LIMIT = 2**63 - 1
+
+
+def part_of(statement):
+    """Return `statement` with the parameters `limit` and `offset`."""
+    return statement.limit(bindparam("limit", type_=BigInteger)).offset(bindparam("offset", type_=BigInteger))
 
 
 class Repository:
@@ -52,6 +60,20 @@ class Repository:
         return [self.document(row, now) for row in self.session.execute(statement, parameters)]
 
 
+class ListedRepository(Repository):
+    """A repository that is listed as a whole. A subclass names its `order`, the ORDER BY expressions."""
+
+    order = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.page = part_of(cls.selection.order_by(*cls.order))
+
+    def list(self, limit=None, offset=0):
+        """Return the rows in order: at most `limit` (None: all), after the first `offset`."""
+        return self._documents(self.page, {"limit": NO_LIMIT if limit is None else limit, "offset": offset})
+
+
 class FilteredRepository(Repository):
     """A repository whose rows can be filtered.
 
@@ -64,8 +86,8 @@ class FilteredRepository(Repository):
     def find(self, filters, limit, offset=0, sort=None):
         """Return the rows that meet `filters`, in a total order: at most `limit` (None: all), after the first `offset`."""
         shape, parameters = read_filters(filters)
-        statement = _find(type(self), shape, sort or next(iter(self.sorts)), limit is not None)
-        return self._documents(statement, parameters | {"offset": offset} | ({} if limit is None else {"limit": limit}))
+        statement = _find(type(self), shape, sort or next(iter(self.sorts)))
+        return self._documents(statement, parameters | {"offset": offset, "limit": NO_LIMIT if limit is None else limit})
 
     def count(self, filters):
         """Return how many rows meet `filters`."""
@@ -75,10 +97,8 @@ class FilteredRepository(Repository):
 
 # Building a statement takes longer than looking up how it was compiled. Clients ask for few shapes, again and again
 @lru_cache(maxsize=512)
-def _find(repository, shape, sort, limited):
-    statement = repository.selection.where(*where(repository.entity, shape)).order_by(*repository.sorts[sort])
-    statement = statement.offset(bindparam("offset", type_=Integer))
-    return statement.limit(bindparam("limit", type_=Integer)) if limited else statement
+def _find(repository, shape, sort):
+    return part_of(repository.selection.where(*where(repository.entity, shape)).order_by(*repository.sorts[sort]))
 
 
 @lru_cache(maxsize=512)

@@ -1,6 +1,6 @@
 """Block schemas, each with those it refers to."""
 
-from sqlalchemy import Integer, Uuid, bindparam, select, update
+from sqlalchemy import Uuid, bindparam, select, update
 from sqlalchemy import insert as plain_insert
 
 from app.db.models import BlockSchema, BlockSchemaReference
@@ -9,7 +9,7 @@ from app.db.types import as_stored
 from app.domain.blocks import MAX_HELD, checksum, definition, schema_references
 from app.domain.ids import new_id
 from app.errors import Conflict, InvalidField, NotFound, NotRegistered
-from app.repositories.base import Repository
+from app.repositories.base import Repository, part_of
 from app.repositories.block_types import BLOCK_TYPE, BlockTypes
 from app.repositories.references import references_from
 
@@ -23,11 +23,7 @@ MEMBERS = ("id", "created", "updated", "checksum", "fields", "capabilities", "bl
 SELECTION = select(*(BLOCK_SCHEMA.c[name] for name in MEMBERS))
 BY_IDS = SELECTION.where(BLOCK_SCHEMA.c.id.in_(bindparam("ids", type_=Uuid, expanding=True)))
 BY_CHECKSUM = SELECTION.where(BLOCK_SCHEMA.c.checksum == bindparam("checksum"))
-PAGE = (
-    SELECTION.order_by(BLOCK_SCHEMA.c.created.desc(), BLOCK_SCHEMA.c.id.desc())
-    .limit(bindparam("limit", type_=Integer))
-    .offset(bindparam("offset", type_=Integer))
-)
+PAGE = part_of(SELECTION.order_by(BLOCK_SCHEMA.c.created.desc(), BLOCK_SCHEMA.c.id.desc()))
 PAGE_OF_TYPES = PAGE.where(BLOCK_SCHEMA.c.block_type_id.in_(bindparam("block_type_ids", type_=Uuid, expanding=True)))
 ID_BY_CHECKSUM = select(BLOCK_SCHEMA.c.id).where(BLOCK_SCHEMA.c.checksum == bindparam("checksum"))
 TYPE_ID_BY_NAME = select(BLOCK_TYPE.c.id).where(BLOCK_TYPE.c.name == bindparam("name"))

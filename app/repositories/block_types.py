@@ -2,13 +2,13 @@
 
 import html
 
-from sqlalchemy import Integer, Uuid, bindparam, select, update
+from sqlalchemy import Uuid, bindparam, select, update
 
 from app.db.models import BlockType
 from app.db.sql import insert
 from app.domain.ids import new_id
 from app.errors import Conflict, NotFound
-from app.repositories.base import Repository
+from app.repositories.base import ListedRepository
 
 BLOCK_TYPE = BlockType.__table__
 
@@ -20,21 +20,17 @@ COLUMNS = tuple(BLOCK_TYPE.c[name] for name in MEMBERS)
 SELECTION = select(*COLUMNS)
 BY_NAME = SELECTION.where(BLOCK_TYPE.c.name == bindparam("name"))
 BY_IDS = SELECTION.where(BLOCK_TYPE.c.id.in_(bindparam("ids", type_=Uuid, expanding=True)))
-PAGE = (
-    SELECTION.order_by(BLOCK_TYPE.c.name, BLOCK_TYPE.c.id)
-    .limit(bindparam("limit", type_=Integer))
-    .offset(bindparam("offset", type_=Integer))
-)
 INSERT = insert(BLOCK_TYPE).on_conflict_do_nothing(index_elements=[BLOCK_TYPE.c.name]).returning(*COLUMNS)
 UPDATE = update(BLOCK_TYPE).where(BLOCK_TYPE.c.id == bindparam("wanted"))
 
 
-class BlockTypes(Repository):
+class BlockTypes(ListedRepository):
     """The kinds of blocks, unique by name."""
 
     table = BLOCK_TYPE
     kind = "Block type"
     selection = SELECTION
+    order = (BLOCK_TYPE.c.name, BLOCK_TYPE.c.id)
 
     def create(self, values):
         """Create a block type, its texts safe to show in HTML. Return its answer. Raise Conflict when its name is taken."""
@@ -44,10 +40,6 @@ class BlockTypes(Repository):
         if row is None:
             raise Conflict("A block type with this name exists already.")
         return self.document(row, now)
-
-    def list(self, limit, offset):
-        """Return block types by name."""
-        return self._documents(PAGE, {"limit": limit, "offset": offset})
 
     def by_ids(self, ids):
         """Return those among `ids` that exist, as {id: answer}."""

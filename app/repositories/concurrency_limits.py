@@ -1,13 +1,13 @@
 """Concurrency limits on tags, and the slots that running task runs hold under them."""
 
-from sqlalchemy import Integer, Text, Uuid, bindparam, delete, func, select, update
+from sqlalchemy import Text, Uuid, bindparam, delete, func, select, update
 
 from app.db.models import ConcurrencyLimit, ConcurrencySlot
 from app.db.sql import insert
 from app.domain.ids import new_id
 from app.domain.orchestration import TagLimit
 from app.errors import NotFound
-from app.repositories.base import Repository
+from app.repositories.base import ListedRepository
 
 LIMIT = ConcurrencyLimit.__table__
 SLOT = ConcurrencySlot.__table__
@@ -15,7 +15,6 @@ SLOT = ConcurrencySlot.__table__
 COLUMNS = tuple(LIMIT.c[name] for name in ("id", "created", "updated", "tag", "concurrency_limit"))
 SELECTION = select(*COLUMNS)
 BY_TAG = SELECTION.where(LIMIT.c.tag == bindparam("tag"))
-PAGE = SELECTION.order_by(LIMIT.c.tag, LIMIT.c.id).limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
 DELETE_TAG = delete(LIMIT).where(LIMIT.c.tag == bindparam("wanted"))
 
 _LIMIT_IDS = bindparam("limit_ids", type_=Uuid, expanding=True)
@@ -47,22 +46,19 @@ def _put():
 PUT = _put()
 
 
-class ConcurrencyLimits(Repository):
+class ConcurrencyLimits(ListedRepository):
     """The limits, unique by tag."""
 
     table = LIMIT
     kind = "Concurrency limit"
     selection = SELECTION
+    order = (LIMIT.c.tag, LIMIT.c.id)
 
     def put(self, tag, limit):
         """Set the limit on `tag`. Slots that are taken stay so. Return its answer."""
         now = self.clock()
         values = {"id": new_id(), "created": now, "updated": now, "tag": tag, "concurrency_limit": limit}
         return self._documents(PUT, values)[0]
-
-    def list(self, limit, offset):
-        """Return limits in order of tag."""
-        return self._documents(PAGE, {"limit": limit, "offset": offset})
 
     def read_by_tag(self, tag):
         """Return the limit on `tag`. Raise NotFound."""

@@ -1,21 +1,16 @@
 """Saved searches."""
 
-from sqlalchemy import Integer, bindparam, select
+from sqlalchemy import select
 
 from app.db.models import SavedSearch
 from app.db.sql import insert
 from app.db.types import raw
 from app.domain.ids import new_id
-from app.repositories.base import Repository
+from app.repositories.base import ListedRepository
 
 SAVED_SEARCH = SavedSearch.__table__
 COLUMNS = (SAVED_SEARCH.c.id, SAVED_SEARCH.c.created, SAVED_SEARCH.c.updated, SAVED_SEARCH.c.name, raw(SAVED_SEARCH.c.filters))
 SELECTION = select(*COLUMNS)
-PAGE = (
-    SELECTION.order_by(SAVED_SEARCH.c.name, SAVED_SEARCH.c.id)
-    .limit(bindparam("limit", type_=Integer))
-    .offset(bindparam("offset", type_=Integer))
-)
 
 
 def _put():
@@ -27,16 +22,13 @@ def _put():
 PUT = _put()
 
 
-class SavedSearches(Repository):
+class SavedSearches(ListedRepository):
     """Sets of filters that dashboards keep, unique by name."""
 
     table = SAVED_SEARCH
     kind = "Saved search"
     selection = SELECTION
-
-    def list(self, limit, offset):
-        """Return saved searches by name."""
-        return self._documents(PAGE, {"limit": limit, "offset": offset})
+    order = (SAVED_SEARCH.c.name, SAVED_SEARCH.c.id)
 
     def put(self, name, filters):
         """Create the saved search called `name`, or replace its filters. Return its answer, and whether it is new."""

@@ -1,6 +1,6 @@
 """Work queues, and the agents that poll them."""
 
-from sqlalchemy import Integer, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 
 from app.db.models import Agent, WorkQueue
 from app.db.sql import insert
@@ -8,7 +8,7 @@ from app.db.types import raw
 from app.domain.ids import new_id
 from app.domain.names import random_name
 from app.errors import Conflict, NotFound
-from app.repositories.base import Repository
+from app.repositories.base import ListedRepository
 
 WORK_QUEUE = WorkQueue.__table__
 AGENT = Agent.__table__
@@ -19,11 +19,6 @@ COLUMNS = (
 )
 SELECTION = select(*COLUMNS)
 BY_NAME = SELECTION.where(WORK_QUEUE.c.name == bindparam("name"))
-PAGE = (
-    SELECTION.order_by(WORK_QUEUE.c.name, WORK_QUEUE.c.id)
-    .limit(bindparam("limit", type_=Integer))
-    .offset(bindparam("offset", type_=Integer))
-)
 ROW = select(WORK_QUEUE).where(WORK_QUEUE.c.id == bindparam("wanted"))
 LOCK = ROW.with_for_update(key_share=True)
 KEEP = select(WORK_QUEUE.c.id).where(WORK_QUEUE.c.id == bindparam("wanted")).with_for_update(read=True, key_share=True)
@@ -40,16 +35,13 @@ def _record_poll():
 RECORD_POLL = _record_poll()
 
 
-class WorkQueues(Repository):
+class WorkQueues(ListedRepository):
     """The work queues, unique by name."""
 
     table = WORK_QUEUE
     kind = "Work queue"
     selection = SELECTION
-
-    def list(self, limit, offset):
-        """Return work queues by name."""
-        return self._documents(PAGE, {"limit": limit, "offset": offset})
+    order = (WORK_QUEUE.c.name, WORK_QUEUE.c.id)
 
     def create(self, values):
         """Create a work queue with the columns `values`. Return its answer. Raise Conflict for a name that is taken."""
