@@ -2,14 +2,13 @@
 
 from sqlalchemy import Integer, Uuid, bindparam, delete, func, literal, select, update
 
-from app.db.models import FlowRun, FlowRunState, Lease, TaskRun
+from app.db.models import FlowRun, FlowRunState, Lease
 from app.db.types import UtcDateTime
 from app.domain.instants import parse
 from app.domain.states import StateType
-from app.repositories.flow_runs import lock_flow_runs
 
 FLOW_RUN, FLOW_RUN_STATE = FlowRun.__table__, FlowRunState.__table__
-LEASE, TASK_RUN = Lease.__table__, TaskRun.__table__
+LEASE = Lease.__table__
 
 HELD = (StateType.PENDING, StateType.RUNNING)
 
@@ -31,7 +30,6 @@ LOCK_EXPIRED = (
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(key_share=True, skip_locked=True)
 )
-LOCK_RUNS = lock_flow_runs(FLOW_RUN.c.id.in_(_IDS))
 
 
 def _newest_scheduled_states():
@@ -43,12 +41,6 @@ def _newest_scheduled_states():
 
 
 NEWEST_SCHEDULED_STATES = _newest_scheduled_states()
-RUNNING_TASKS = select(TASK_RUN.c.id).where(TASK_RUN.c.flow_run_id.in_(_IDS), TASK_RUN.c.state_type == literal(StateType.RUNNING.value))
-HELD_SUBFLOWS = select(FLOW_RUN.c.id, FLOW_RUN.c.parent_task_run_id).where(
-    FLOW_RUN.c.parent_task_run_id.in_(_IDS),
-    FLOW_RUN.c.state_type.in_([kind.value for kind in HELD]),
-    FLOW_RUN.c.id.not_in(select(LEASE.c.flow_run_id)),
-)
 
 
 class Leases:
@@ -86,21 +78,3 @@ class Leases:
     def delete_many(self, ids):
         """Delete the leases `ids`."""
         self.session.execute(DELETE, {"ids": ids})
-
-    def lock_runs(self, flow_run_ids):
-        """Lock flow runs until the transaction ends, in order of id."""
-        self.session.execute(LOCK_RUNS, {"ids": flow_run_ids})
-
-    def running_below(self, flow_run_ids):
-        """Return what runs inside flow runs, at any depth: rows of flow runs (`id`, `parent_task_run_id`) and rows of task runs (`id`).
-
-        Flow runs that have a lease of their own are left out, with all that is below them.
-        """
-        flow_runs, task_runs, ids = [], [], flow_run_ids
-        while ids:
-            tasks = self.session.execute(RUNNING_TASKS, {"ids": ids}).all()
-            below = self.session.execute(HELD_SUBFLOWS, {"ids": [row.id for row in tasks]}).all()
-            flow_runs += below
-            task_runs += tasks
-            ids = [row.id for row in below]
-        return flow_runs, task_runs

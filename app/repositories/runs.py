@@ -87,6 +87,7 @@ class RunStatements:
         states = select(state.id, *answer_columns(state_table, STATE_MEMBERS))
         self.state_answer = states.where(state.id == bindparam("wanted"))
         self.history = states.where(self.run_id == bindparam("run_id")).order_by(state.timestamp, state.id)
+        self.entered_at = select(state.id, state.timestamp).where(state.id.in_(bindparam("ids", type_=Uuid, expanding=True)))
         self.record = plain_insert(state_table)
         # the same for many runs at once
         entries = rows(bindparam("entries", type_=JsonRows), run_id=Uuid, state_id=Uuid, **ENTERED, **STATE_TYPES)
@@ -189,6 +190,10 @@ class Runs(FilteredRepository):
             scheduled_time=scheduled_time and parse(scheduled_time),
         )
 
+    def entered_at(self, state_ids):
+        """Return when states of the history were entered: {id: instant}."""
+        return dict(self.session.execute(self.statements.entered_at, {"ids": state_ids}).all()) if state_ids else {}
+
     def enter(self, run, previous, state):
         """Take the locked row `run` from `previous` to `state` (each a `State`; `previous` may be None).
 
@@ -220,8 +225,8 @@ class Runs(FilteredRepository):
 
     def delete(self, id):
         """Delete the run `id`, with all that is below it. Raise NotFound."""
-        # a subflow's run changes state holding itself and then its parent; a deletion takes these locks the other way round
-        self.session.execute(self.subflows, {"wanted": id})
+        for statement in self.locks_for_delete:
+            self.session.execute(statement, {"wanted": id})
         super().delete(id)
 
     def update(self, id, changes):

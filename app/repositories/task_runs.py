@@ -25,8 +25,8 @@ class TaskRuns(Runs):
     unique = UNIQUE
     statements = RunStatements(TASK_RUN, TASK_RUN_STATE, COLUMNS, UNIQUE)
     selection = statements.selection
-    # the one that the task run stands for
-    subflows = lock_flow_runs(FLOW_RUN.c.parent_task_run_id == bindparam("wanted"))
+    # the one that the task run stands for: its transitions lock it before the task run, and a deletion would do so after
+    locks_for_delete = (lock_flow_runs(FLOW_RUN.c.parent_task_run_id == bindparam("wanted")),)
 
     @staticmethod
     def state_references(run):

@@ -174,7 +174,7 @@ def test_what_was_running_inside_gives_its_slots_back_and_can_be_run_again(clien
     found = {type: ok(client.get(f"/task_runs/{run['id']}")) for type, run in (tasks | {"inner": inner, "stands": stands}).items()}
     types = {type: run["state_type"] for type, run in found.items()}
     assert types == {"RUNNING": "PENDING", "COMPLETED": "COMPLETED", "PENDING": "PENDING", "inner": "PENDING", "stands": "PENDING"}
-    assert found["RUNNING"]["state"]["message"] == "Interrupted: the lease of the flow run that it belongs to ran out"
+    assert found["RUNNING"]["state"]["message"] == "Interrupted: the flow run that it belongs to is SCHEDULED again"
     assert found["PENDING"]["state"]["message"] is None
     assert found["stands"]["state"]["state_details"]["child_flow_run_id"] == child["id"]
     assert ok(client.get(f"/flow_runs/{child['id']}"))["state_type"] == "PENDING"
