@@ -1,4 +1,4 @@
 """What `gunicorn wsgi:app` reads in this folder. The settings themselves are in a module, so that an installed wheel has them too:
-`gunicorn --config python:app.gunicorn_config wsgi:app`."""
+`gunicorn --config python:app.serving.config wsgi:app`."""
 
-from app.gunicorn_config import *  # noqa: F403
+from app.serving.config import *  # noqa: F403

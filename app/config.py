@@ -32,6 +32,7 @@ MAX_SECONDS = 366 * 86_400
 # What gunicorn binds to, and what a browser sends as Origin
 PORT = r"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 ADDRESS = rf"unix:.+|fd://[0-9]+|(?:\[[0-9A-Fa-f:.]+\]|[^:/\[\]\s]*):{PORT}"
+HOST = r"\*|[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
 ORIGIN = r"[a-z][a-z0-9+.-]*://[^/?#@\sA-Z]+"
 
 DEFAULT_BOUNDS = Bounds()
@@ -92,6 +93,11 @@ def _each(pattern, allowed):
 
 def _addresses(env, name):
     return ",".join(_each(ADDRESS, "an address such as 127.0.0.1:8000, [::]:8000 or unix:/run/mintaka.sock")(env, name))
+
+
+def _hosts(env, name):
+    allowed = "a name or an address, without a port, such as mintaka.example, or * for any"
+    return tuple(host.lower() for host in _each(HOST, allowed)(env, name))
 
 
 def _are_fernet_keys(items):
@@ -159,6 +165,17 @@ class Settings:
         _each(ORIGIN, "an origin such as https://ui.example, in lower case and without a path"),
         "Origins besides the server's own whose pages may call the API (CORS), comma-separated.",
     )
+    allowed_hosts: tuple[str, ...] = _setting(
+        (),
+        _hosts,
+        "Names that clients may reach the server by, besides localhost and its own addresses, comma-separated; another is answered 421. "
+        "`*` allows all.",
+    )
+    trusted_proxies: int = _setting(
+        0,
+        _whole(0, 100),
+        "Proxies in front of the server, one behind the other, whose X-Forwarded-For, -Proto, -Host, -Port and -Prefix are believed.",
+    )
     encryption_keys: tuple[str, ...] = _setting(
         (),
         _fernet_keys,
@@ -172,6 +189,12 @@ class Settings:
     bind: str = _setting("127.0.0.1:8000", _addresses, "The address gunicorn listens on.")
     workers: int = _setting(2, _whole(1, 256), "gunicorn worker processes.")
     threads: int = _setting(4, _whole(1, 256), "Threads in each gunicorn worker.")
+    request_timeout: float = _setting(
+        30.0,
+        _seconds(1, 86_400),
+        "Seconds within which the head of a request has to arrive, and again its body; after it the answer is 408. "
+        "One that reads nothing of its answer for as long is let go.",
+    )
     graceful_timeout: float = _setting(30.0, _seconds(1), "Seconds that requests in flight are given to finish when a worker stops.")
 
     @property

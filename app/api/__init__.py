@@ -1,6 +1,7 @@
 """The REST API: blueprints, error handling, the API document and Swagger UI."""
 
 from flask_cors import CORS
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.api import (
     admin,
@@ -65,6 +66,8 @@ def init_app(app, version):
     """Add the API to `app`. `version` is Mintaka's own."""
     # a slash more or less at the end of a path means the same, without the detour of a redirect
     app.url_map.strict_slashes = False
+    # two slashes in a row are not one, and no reason to send a client elsewhere
+    app.url_map.merge_slashes = False
     app.url_map.converters |= {"id": requests.IdConverter, "default": requests.TextConverter}
     app.config |= {
         "API_TITLE": "Mintaka",
@@ -74,6 +77,8 @@ def init_app(app, version):
         "OPENAPI_JSON_PATH": "openapi.json",
     }
     settings = app.extensions["mintaka"].settings
+    if proxies := settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_port=proxies, x_prefix=proxies)
     if settings.allowed_origins:
         # without these headers a browser keeps from the page what it was let in for, and asks in vain before it sends JSON
         CORS(app, resources="/api/*", origins=settings.allowed_origins, expose_headers=requests.ANSWER_HEADERS, max_age=PREFLIGHT_SECONDS)

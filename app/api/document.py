@@ -3,7 +3,7 @@
 from contextvars import copy_context
 
 import orjson
-from flask import Response
+from flask import Response, request
 from flask_smorest import Api as SmorestApi
 
 from app.api.problems import PROBLEM
@@ -43,7 +43,11 @@ ERRORS = {
     404: ("NotFound", "There is no such thing."),
     409: ("Conflict", "It refers to something that does not exist, or breaks a rule of uniqueness."),
     413: ("ContentTooLarge", "The body is larger than the server accepts."),
-    415: ("UnsupportedMediaType", "The request has a body, or says that it has, which is not `application/json`."),
+    415: (
+        "UnsupportedMediaType",
+        "The request has a body, or says that it has, which is not `application/json`, or in a content coding that is not read.",
+    ),
+    421: ("MisdirectedRequest", "The header `Host` names neither this server nor a host in `MINTAKA_ALLOWED_HOSTS`."),
     422: ("UnprocessableContent", "The body or an id in the path is not valid; `errors` says all that is wrong."),
     503: ("ServiceUnavailable", "The database is too busy or cannot be reached, or no key opens a block. Trying again later is safe."),
 }
@@ -89,7 +93,7 @@ def path_parameters(rule, thing):
 
 def operation(doc, function_name, method, errors):
     """`doc`, an operation as flask-smorest makes it, with its id, the errors it may answer and the header of every answer."""
-    statuses = {400, *errors}
+    statuses = {400, 421, *errors}
     if method not in ("get", "head", "options"):
         statuses |= {403, 413, 415}
     if "requestBody" in doc:
@@ -114,7 +118,8 @@ class Api(SmorestApi):
         """Register `blueprints` with the app, and write down their routes with the `Bounds` in `limits`."""
         # in a context of its own: the bounds of one app must not become those of the process
         copy_context().run(self._register_all, blueprints, limits)
-        self._json = orjson.dumps(self.spec.to_dict())
+        self._document = self.spec.to_dict()
+        self._json = orjson.dumps(self._document)
 
     def _register_all(self, blueprints, limits):
         bounds.enforce(limits)
@@ -125,7 +130,12 @@ class Api(SmorestApi):
             self.register_blueprint(blueprint)
 
     def _openapi_json(self):
-        return Response(self._json, content_type="application/json")
+        text = self._json
+        if prefix := request.root_path.strip("/"):
+            # behind a proxy that serves other things too, the paths begin with its prefix
+            servers = [server | {"url": f"/{prefix}"} for server in self._document["servers"]]
+            text = orjson.dumps(self._document | {"servers": servers})
+        return Response(text, content_type="application/json")
 
     def _register_error_handlers(self):
         """None: one table has them all."""

@@ -12,6 +12,8 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException, UnprocessableEntity
 from werkzeug.routing import BaseConverter, UnicodeConverter
 
+from app.api.encodings import content_coding, unpack
+from app.api.hosts import check_host
 from app.api.problems import item
 from app.domain import bounds, json_values
 from app.domain.ids import new_id
@@ -76,6 +78,13 @@ class BodyParser(FlaskParser):
         if req.content_length not in (None, len(body)):
             # half of a body, or none of it, may be one that asks for something else
             abort(400, INCOMPLETE)
+        if content_coding() == "gzip":
+            try:
+                body = unpack(body, most)
+            except ValueError:
+                abort(400, "The body is not gzip, as its Content-Encoding says, or not all of it.")
+            if len(body) > most:
+                abort(413)
         value = json_values.loads(body, bounds.in_force().json_depth, mend=getattr(schema, "mends_text", False)) if body.strip() else None
         return {} if value is None else value
 
@@ -110,6 +119,7 @@ def check():
     g.request_id = given if REQUEST_ID.fullmatch(given) else str(new_id())
     settings = current_app.extensions["mintaka"].settings
     bounds.enforce(settings.bounds)
+    check_host(request.environ, settings.allowed_hosts)
     if request.routing_exception is not None:
         return
     if (request.content_length or 0) > settings.max_body_bytes:
@@ -164,3 +174,5 @@ def _check_content_type():
     has_body = bool(request.content_length) or request.headers.get("Transfer-Encoding") is not None
     if (has_body or request.content_type) and not request.is_json:
         abort(415, "Send the body as JSON, with Content-Type: application/json.")
+    if has_body:
+        content_coding()

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import click
 
-from app.cli.command_group import BadInput, CommandGroup, Failed, counted, mintaka, transaction
+from app.cli.command_group import BadInput, CommandGroup, Failed, mintaka, transaction
 from app.cli.options import page_options, tell_rest
 from app.cli.output import output_option, plain, print_json, print_table
 from app.config import environ_for
+from app.domain.plurals import counted
 from app.services.vault import generate_key as new_key
 
 BATCH = 100
@@ -45,7 +46,7 @@ def ls(anonymous, part, output):
       mintaka blocks ls
       mintaka blocks ls --anonymous --output json
     """
-    found, more = transaction(lambda uow: uow.block_documents.overview(None if anonymous else False, *part), read_only=True)
+    found, more = transaction(lambda unit: unit.block_documents.overview(None if anonymous else False, *part), read_only=True)
     if output == "json":
         print_json(found)
     else:
@@ -79,7 +80,7 @@ def rotate():
     """
     last, done, failed = None, 0, []
     while True:
-        last, sealed, unopened = transaction(lambda uow, after=last: uow.block_documents.reseal(after, BATCH))
+        last, sealed, unopened = transaction(lambda unit, after=last: unit.block_documents.reseal(after, BATCH))
         if last is None:
             break
         done, failed = done + sealed, failed + unopened

@@ -150,7 +150,7 @@ def mintaka():
 
 
 def transaction(work, read_only=False):
-    """Run `work(uow)` with the UnitOfWork of one transaction and return what it returned.
+    """Run `work(unit)` with the UnitOfWork of one transaction and return what it returned.
 
     Raise Failed unless the migrations of the database are current.
     """
@@ -173,8 +173,3 @@ def missing_file(database):
     url = database.url
     is_file = url.get_backend_name() == "sqlite" and "uri" not in url.query
     return url.database if is_file and not Path(url.database).exists() else None
-
-
-def counted(number, noun):
-    """Return `number` with the singular or the plural of `noun`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -2,9 +2,10 @@
 
 import click
 
-from app.cli.command_group import CommandGroup, Failed, counted, transaction
+from app.cli.command_group import CommandGroup, Failed, transaction
 from app.cli.options import checked, page_options, tell_rest, whole_list
 from app.cli.output import output_option, plain, print_json, print_table
+from app.domain.plurals import counted
 from app.errors import NotFound
 from app.schemas.orchestration import ConcurrencyLimitCreate
 
@@ -26,7 +27,7 @@ def ls(part, output):
       mintaka concurrency-limits ls
       mintaka concurrency-limits ls --all --output json
     """
-    found, more = transaction(lambda uow: whole_list(uow.concurrency_limits, part), read_only=True)
+    found, more = transaction(lambda unit: whole_list(unit.concurrency_limits, part), read_only=True)
     if output == "json":
         print_json(found)
     else:
@@ -48,7 +49,7 @@ def set_limit(tag, limit):
       mintaka concurrency-limits set warehouse 2
       mintaka concurrency-limits set warehouse 0
     """
-    transaction(lambda uow: uow.concurrency_limits.put(tag, limit))
+    transaction(lambda unit: unit.concurrency_limits.put(tag, limit))
     click.echo(f"{tag}: {counted(limit, 'task run')} at a time")
 
 
@@ -65,9 +66,9 @@ def reset(tag):
       mintaka concurrency-limits reset warehouse
     """
 
-    def work(uow):
-        taken = len(uow.concurrency_limits.read_by_tag(tag)["active_slots"])
-        uow.concurrency_limits.reset(tag)
+    def work(unit):
+        taken = len(unit.concurrency_limits.read_by_tag(tag)["active_slots"])
+        unit.concurrency_limits.reset(tag)
         return taken
 
     try:
@@ -87,7 +88,7 @@ def rm(tag):
       mintaka concurrency-limits rm warehouse
     """
     try:
-        transaction(lambda uow: uow.concurrency_limits.delete_tag(tag))
+        transaction(lambda unit: unit.concurrency_limits.delete_tag(tag))
     except NotFound as error:
         raise Failed(f"{error}: {tag}") from None
     click.echo(f"{tag} is not limited any more")

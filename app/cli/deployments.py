@@ -4,7 +4,7 @@ from itertools import islice
 
 import click
 
-from app.cli.command_group import CommandGroup, Failed, counted, mintaka, transaction
+from app.cli.command_group import CommandGroup, Failed, mintaka, transaction
 from app.cli.options import (
     checked,
     flow_option,
@@ -23,6 +23,7 @@ from app.cli.references import DEPLOYMENT, require_deployment, shown
 from app.cli.runs import print_runs
 from app.domain import schedules
 from app.domain.instants import LATEST
+from app.domain.plurals import counted
 from app.domain.runs import NewFlowRun
 from app.domain.schedules.daylight import explain
 from app.domain.states import StateType, new_state
@@ -55,11 +56,11 @@ def ls(name, flow, tags, active, part, output):
       mintaka deployments ls --output json | jq -r '.[].id'
     """
 
-    def work(uow):
+    def work(unit):
         criteria = {"name": {"like_": name}, "tags": {"all_": tags}, "is_schedule_active": {"eq_": active}}
         filters = {"deployments": criteria, "flows": {"name": {"any_": [flow]}} if flow is not None else None}
-        found, more = listing(uow.deployments, filters, part)
-        flows = uow.flows.find({"deployments": criteria}, None)
+        found, more = listing(unit.deployments, filters, part)
+        flows = unit.flows.find({"deployments": criteria}, None)
         return found, more, {str(document["id"]): document["name"] for document in flows}
 
     found, more, flow_names = transaction(work, read_only=True)
@@ -91,7 +92,7 @@ def inspect(deployment, runs, output):
       mintaka deployments inspect etl/nightly --runs 20
       mintaka deployments inspect etl/nightly --output json | jq .schedule_error
     """
-    document = transaction(lambda uow: _everything_about(uow, deployment, runs), read_only=True)
+    document = transaction(lambda unit: _everything_about(unit, deployment, runs), read_only=True)
     if output == "json":
         print_json(document)
         return
@@ -108,15 +109,15 @@ def inspect(deployment, runs, output):
         click.echo("No scheduled runs.")
 
 
-def _everything_about(uow, deployment, runs):
-    document = require_deployment(uow, deployment)
-    row = uow.deployments.require_for_run(document["id"])
+def _everything_about(unit, deployment, runs):
+    document = require_deployment(unit, deployment)
+    row = unit.deployments.require_for_run(document["id"])
     return document | {
-        "flow_name": uow.flows.require(document["flow_id"])["name"],
+        "flow_name": unit.flows.require(document["flow_id"])["name"],
         "top_up_due": row.top_up_due,
         "schedule_error": row.schedule_error,
         "schedule_failures": row.schedule_failures,
-        "next_runs": uow.flow_runs.find(_scheduled_runs(document["id"]), runs, sort="NEXT_SCHEDULED_START_TIME_ASC"),
+        "next_runs": unit.flow_runs.find(_scheduled_runs(document["id"]), runs, sort="NEXT_SCHEDULED_START_TIME_ASC"),
     }
 
 
@@ -134,10 +135,10 @@ def pause(deployment):
         xargs -n 1 mintaka deployments pause
     """
 
-    def work(uow):
-        id = require_deployment(uow, deployment)["id"]
-        uow.deployment_service.pause(id)
-        return uow.flow_runs.count(_scheduled_runs(id))
+    def work(unit):
+        id = require_deployment(unit, deployment)["id"]
+        unit.deployment_service.pause(id)
+        return unit.flow_runs.count(_scheduled_runs(id))
 
     left = transaction(work)
     remain = "remains" if left == 1 else "remain"
@@ -157,10 +158,10 @@ def resume(deployment):
       mintaka deployments resume 0190c9b2-7d3c-7cc1-a1a5-3f1b6f6b0c52
     """
 
-    def work(uow):
-        id = require_deployment(uow, deployment)["id"]
-        uow.deployment_service.activate(id)
-        return _everything_about(uow, id, 1)
+    def work(unit):
+        id = require_deployment(unit, deployment)["id"]
+        unit.deployment_service.activate(id)
+        return _everything_about(unit, id, 1)
 
     document = plain(transaction(work))
     click.echo(f"{shown(deployment)} is active; {_next_run(document)}")
@@ -192,8 +193,8 @@ def schedule(deployment, start, end, max_runs, output):
       mintaka deployments schedule etl/nightly --max-runs 500 --output json
     """
 
-    def work(uow):
-        return uow.deployment_service.schedule(require_deployment(uow, deployment)["id"], start, end, max_runs)
+    def work(unit):
+        return unit.deployment_service.schedule(require_deployment(unit, deployment)["id"], start, end, max_runs)
 
     report = transaction(work)
     if output == "json":
@@ -224,11 +225,11 @@ def run(deployment, params, tags, name, idempotency_key, output):
       mintaka deployments run etl/nightly --param limit=5 --param 'table="orders"' --tag adhoc
       mintaka deployments run etl/nightly --idempotency-key ticket-7 --output json
     """
-    now = new_state(StateType.SCHEDULED, mintaka().clock())
-    new = NewFlowRun(parameters=params or {}, tags=tags or [], name=name, idempotency_key=idempotency_key, state=now)
 
-    def work(uow):
-        return uow.deployment_service.create_flow_run(require_deployment(uow, deployment)["id"], new)
+    def work(unit):
+        now = new_state(StateType.SCHEDULED, unit.clock())
+        new = NewFlowRun(parameters=params or {}, tags=tags or [], name=name, idempotency_key=idempotency_key, state=now)
+        return unit.deployment_service.create_flow_run(require_deployment(unit, deployment)["id"], new)
 
     document, created = transaction(work)
     if output == "json":
@@ -252,15 +253,15 @@ def delete(deployment, yes):
       mintaka deployments delete etl/nightly --yes
     """
 
-    def look(uow):
-        id = require_deployment(uow, deployment)["id"]
-        return id, uow.flow_runs.count(_scheduled_runs(id))
+    def look(unit):
+        id = require_deployment(unit, deployment)["id"]
+        return id, unit.flow_runs.count(_scheduled_runs(id))
 
     id, scheduled = transaction(look, read_only=True)
     if not yes:
         click.confirm(f"Delete {shown(deployment)} and its {counted(scheduled, 'scheduled run')}?", abort=True, err=True)
     # by id: the one that was asked about, whatever has its name by now
-    transaction(lambda uow: uow.deployment_service.delete(id))
+    transaction(lambda unit: unit.deployment_service.delete(id))
     click.echo(f"{shown(deployment)} is deleted")
 
 
@@ -333,7 +334,7 @@ def _occurrences_of_options(members, start, count):
 
 
 def _occurrences_of_deployment(deployment, start, count):
-    document = plain(transaction(lambda uow: require_deployment(uow, deployment), read_only=True))
+    document = plain(transaction(lambda unit: require_deployment(unit, deployment), read_only=True))
     if document["schedule"] is None:
         raise Failed("The deployment has no schedule.")
     try:

@@ -28,7 +28,7 @@ def ls(name, tags, sort, part, output):
       mintaka flows ls --output json
     """
     filters = {"flows": {"name": {"like_": name}, "tags": {"all_": tags}}}
-    found, more = transaction(lambda uow: listing(uow.flows, filters, part, sort), read_only=True)
+    found, more = transaction(lambda unit: listing(unit.flows, filters, part, sort), read_only=True)
     if output == "json":
         print_json(found)
     else:
@@ -51,12 +51,12 @@ def inspect(flow, output):
       mintaka flows inspect etl --output json | jq .run_counts
     """
 
-    def work(uow):
-        document = require_flow(uow, flow)
+    def work(unit):
+        document = require_flow(unit, flow)
         criteria = {"flows": {"id": {"any_": [document["id"]]}}}
         states = {kind: {"flow_runs": {"state": {"type": {"any_": [kind]}}}} for kind in StateType}
-        counts = {kind.value: uow.flow_runs.count(criteria | asked) for kind, asked in states.items()}
-        return document | {"deployments": uow.deployments.find(criteria, None), "run_counts": counts}
+        counts = {kind.value: unit.flow_runs.count(criteria | asked) for kind, asked in states.items()}
+        return document | {"deployments": unit.deployments.find(criteria, None), "run_counts": counts}
 
     document = transaction(work, read_only=True)
     if output == "json":

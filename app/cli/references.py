@@ -73,26 +73,26 @@ DEPLOYMENT = DeploymentType()
 RUN = IdType("run")
 
 
-def require_run(uow, reference):
+def require_run(unit, reference):
     """Return the document of the flow run that a value of `RUN` means. Raise Failed when there is none, or more than one."""
-    return _required(uow.flow_runs.require, _full_id(uow, FlowRun, "Flow run", reference), reference)
+    return _required(unit.flow_runs.require, _full_id(unit, FlowRun, "Flow run", reference), reference)
 
 
-def require_deployment(uow, reference):
+def require_deployment(unit, reference):
     """Return the document of the deployment that a value of `DEPLOYMENT` means. Raise Failed when there is none, or more than one."""
     if isinstance(reference, Names):
-        return _required(lambda names: uow.deployments.read_by_names(*names), reference, reference)
-    return _required(uow.deployments.require, _full_id(uow, Deployment, "Deployment", reference), reference)
+        return _required(lambda names: unit.deployments.read_by_names(*names), reference, reference)
+    return _required(unit.deployments.require, _full_id(unit, Deployment, "Deployment", reference), reference)
 
 
-def require_flow(uow, text):
+def require_flow(unit, text):
     """Return the document of the flow whose name, id or shortened id is `text`. Raise Failed when there is none, or more than one."""
-    return _by_name_or_id(uow, uow.flows, Flow, "Flow", text)
+    return _by_name_or_id(unit, unit.flows, Flow, "Flow", text)
 
 
-def require_work_queue(uow, text):
+def require_work_queue(unit, text):
     """Return the document of the work queue whose name, id or shortened id is `text`. Raise Failed when there is none, or several."""
-    return _by_name_or_id(uow, uow.work_queues, WorkQueue, "Work queue", text)
+    return _by_name_or_id(unit, unit.work_queues, WorkQueue, "Work queue", text)
 
 
 def shown(reference):
@@ -100,20 +100,20 @@ def shown(reference):
     return reference.text if isinstance(reference, ShortId) else "/".join(reference) if isinstance(reference, Names) else str(reference)
 
 
-def _by_name_or_id(uow, repository, model, kind, text):
+def _by_name_or_id(unit, repository, model, kind, text):
     try:
         return repository.read_by_name(text)
     except NotFound:
         reference = as_id(text)
         if reference is None:
             raise Failed(f"{kind} not found: {text}") from None
-    return _required(repository.require, _full_id(uow, model, kind, reference), text)
+    return _required(repository.require, _full_id(unit, model, kind, reference), text)
 
 
-def _full_id(uow, model, kind, reference):
+def _full_id(unit, model, kind, reference):
     if not isinstance(reference, ShortId):
         return reference
-    found = matching_ids(uow.session, model, reference.text)
+    found = matching_ids(unit.session, model, reference.text)
     if len(found) > 1:
         raise Failed(f"More than one {kind.lower()} has an id that begins or ends with {reference.text}; give more of it.")
     if not found:

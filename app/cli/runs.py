@@ -66,17 +66,17 @@ def ls(deployment, flow, name, states, tags, after, before, sort, part, output):
       mintaka runs ls --state FAILED --state CANCELLED --after 2022-06-01 --output json
     """
 
-    def work(uow):
+    def work(unit):
         criteria = {
             "name": {"like_": name},
             "tags": {"all_": tags},
             "state": {"type": {"any_": list(states) or None}},
             "expected_start_time": {"after_": after, "before_": before},
-            "deployment_id": {"any_": [require_deployment(uow, deployment)["id"]] if deployment else None},
+            "deployment_id": {"any_": [require_deployment(unit, deployment)["id"]] if deployment else None},
         }
         filters = {"flow_runs": criteria, "flows": {"name": {"any_": [flow]}} if flow is not None else None}
-        found, more = listing(uow.flow_runs, filters, part, sort)
-        return (found if output == "json" else with_names(uow, found)), more
+        found, more = listing(unit.flow_runs, filters, part, sort)
+        return (found if output == "json" else with_names(unit, found)), more
 
     found, more = transaction(work, read_only=True)
     if output == "json":
@@ -100,9 +100,9 @@ def inspect(run, output):
       mintaka runs inspect 9c1f2ab4 --output json | jq .state.message
     """
 
-    def work(uow):
-        [document] = with_names(uow, [require_run(uow, run)])
-        return document | {"states": uow.flow_runs.history(document["id"])}
+    def work(unit):
+        [document] = with_names(unit, [require_run(unit, run)])
+        return document | {"states": unit.flow_runs.history(document["id"])}
 
     document = transaction(work, read_only=True)
     if output == "json":
@@ -138,10 +138,10 @@ def cancel(run_ids, message):
 def _cancel(run, message):
     """Cancel one run. Return why it was refused, None when it was done."""
 
-    def work(uow):
-        document = require_run(uow, run)
-        state = new_state(StateType.CANCELLED, uow.clock(), message=message)
-        return document, uow.orchestration.set_flow_run_state(document["id"], state)
+    def work(unit):
+        document = require_run(unit, run)
+        state = new_state(StateType.CANCELLED, unit.clock(), message=message)
+        return document, unit.orchestration.set_flow_run_state(document["id"], state)
 
     try:
         document, outcome = transaction(work)
@@ -173,11 +173,11 @@ def logs(run, least, output):
       mintaka runs logs 9c1f2ab4 --output json | jq -r '.[].message'
     """
     lowest = next((number for number, name, _ in LEVELS if name == least), None)
-    id = transaction(lambda uow: require_run(uow, run)["id"], read_only=True)
+    id = transaction(lambda unit: require_run(unit, run)["id"], read_only=True)
     filters = {"logs": {"flow_run_id": {"any_": [id]}, "level": {"ge_": lowest}}}
     found, offset = [], 0
     while True:
-        page = transaction(lambda uow, offset=offset: uow.logs.find(filters, LOG_LINES, offset, "TIMESTAMP_ASC"), read_only=True)
+        page = transaction(lambda unit, offset=offset: unit.logs.find(filters, LOG_LINES, offset, "TIMESTAMP_ASC"), read_only=True)
         if output == "json":
             found += page
         else:
@@ -212,11 +212,11 @@ def delete(run, yes):
       mintaka runs delete 9c1f2ab4
       mintaka runs delete 9c1f2ab4 --yes
     """
-    document = transaction(lambda uow: require_run(uow, run), read_only=True)
+    document = transaction(lambda unit: require_run(unit, run), read_only=True)
     named = f"{document['name']} ({document['id']})"
     if not yes:
         click.confirm(f"Delete the run {named}, {document['state_name']}, with its task runs?", abort=True, err=True)
-    transaction(lambda uow: uow.flow_runs.delete(document["id"]))
+    transaction(lambda unit: unit.flow_runs.delete(document["id"]))
     click.echo(f"{named} is deleted")
 
 
@@ -234,11 +234,11 @@ def watch(ctx, run, interval):
       mintaka runs watch 9c1f2ab4
       mintaka runs watch 9c1f2ab4 --interval 10 && echo done
     """
-    id = transaction(lambda uow: require_run(uow, run)["id"], read_only=True)
+    id = transaction(lambda unit: require_run(unit, run)["id"], read_only=True)
     seen = set()
     with stop_signals() as stop:
         while True:
-            states = transaction(lambda uow: uow.flow_runs.history(id), read_only=True)
+            states = transaction(lambda unit: unit.flow_runs.history(id), read_only=True)
             for state in states:
                 if state["id"] not in seen:
                     seen.add(state["id"])
@@ -256,10 +256,10 @@ def _print_state(state):
     flush()
 
 
-def with_names(uow, documents):
+def with_names(unit, documents):
     """Return documents of flow runs with the names of their flows, and FLOW/NAME of their deployments (None without one)."""
-    flows = _names(uow.flows, "flows", {document["flow_id"] for document in documents})
-    deployments = _names(uow.deployments, "deployments", {document["deployment_id"] for document in documents} - {None})
+    flows = _names(unit.flows, "flows", {document["flow_id"] for document in documents})
+    deployments = _names(unit.deployments, "deployments", {document["deployment_id"] for document in documents} - {None})
     named = []
     for document in documents:
         flow, deployment = flows.get(document["flow_id"]), deployments.get(document["deployment_id"])

@@ -7,9 +7,10 @@ from threading import Thread
 
 import click
 
-from app.cli.command_group import CommandGroup, counted, mintaka, require_current
+from app.cli.command_group import CommandGroup, mintaka, require_current
 from app.cli.output import Progress, output_option, print_json
 from app.cli.signals import stop_signals
+from app.domain.plurals import counted
 from app.scheduler.late_runs import LateRunMarker
 from app.scheduler.leases import LeaseExpiry
 from app.scheduler.loop import Scheduler

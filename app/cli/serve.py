@@ -10,7 +10,8 @@ from importlib.resources import files
 import click
 from flask.cli import with_appcontext
 
-from app.cli.command_group import StandaloneCommand, mintaka
+from app.addresses import tcp_addresses, unusable
+from app.cli.command_group import Failed, StandaloneCommand, mintaka
 from app.cli.db import prepare_folder
 from app.cli.signals import stop_signals
 from app.db import migrate
@@ -84,6 +85,8 @@ def serve(exit_with_parent):
     """
     parent = os.getppid()
     parts = mintaka()
+    if reason := unusable(tcp_addresses(parts.settings.bind)):
+        raise Failed(reason)
     prepare_folder(parts)
     migrate.upgrade(parts.database)
     # the children have connections of their own

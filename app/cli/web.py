@@ -10,11 +10,11 @@ from gunicorn.app.base import BaseApplication
 from app.cli.command_group import StandaloneCommand
 
 # Imported when gunicorn is to run: it reads the environment
-CONFIGURATION = "app.gunicorn_config"
+CONFIGURATION = "app.serving.config"
 
 
 class WebServer(BaseApplication):
-    """gunicorn, told by `app.gunicorn_config`, then by GUNICORN_CMD_ARGS, then by `arguments`, the last of which wins.
+    """gunicorn, told by `app.serving.config`, then by GUNICORN_CMD_ARGS, then by `arguments`, the last of which wins.
 
     `load_app` makes the application. gunicorn would look it up by name, and the current directory may have an `app` of its own.
     """

@@ -2,11 +2,12 @@
 
 import click
 
-from app.cli.command_group import CommandGroup, counted, transaction
+from app.cli.command_group import CommandGroup, transaction
 from app.cli.options import checked, number_option, page_options, tell_rest, whole_list, yes_option
 from app.cli.output import output_option, plain, print_facts, print_json, print_table, short_id
 from app.cli.references import DEPLOYMENT, require_deployment, require_work_queue
 from app.cli.runs import print_runs, with_names
+from app.domain.plurals import counted
 from app.schemas.filters import Page
 from app.schemas.work_queues import QueueFilter, WorkQueueCreate
 
@@ -26,7 +27,7 @@ def ls(part, output):
       mintaka work-queues ls
       mintaka work-queues ls --output json | jq -r '.[].name'
     """
-    found, more = transaction(lambda uow: whole_list(uow.work_queues, part), read_only=True)
+    found, more = transaction(lambda unit: whole_list(unit.work_queues, part), read_only=True)
     if output == "json":
         print_json(found)
     else:
@@ -87,9 +88,9 @@ def create(name, tags, deployments, runners, limit, description, paused, output)
       mintaka work-queues create etl --deployment etl/nightly --deployment etl/hourly
     """
 
-    def work(uow):
-        ids = [str(require_deployment(uow, deployment)["id"]) for deployment in deployments]
-        return uow.work_queues.create(
+    def work(unit):
+        ids = [str(require_deployment(unit, deployment)["id"]) for deployment in deployments]
+        return unit.work_queues.create(
             {
                 "name": name,
                 "filter": {"tags": tags, "deployment_ids": ids or None, "flow_runner_types": runners},
@@ -121,9 +122,9 @@ def inspect(queue, runs, output):
       mintaka work-queues inspect default --output json | jq '.due_runs | length'
     """
 
-    def work(uow):
-        document = require_work_queue(uow, queue)
-        return document, with_names(uow, uow.work_queue_service.runs(document["id"], runs))
+    def work(unit):
+        document = require_work_queue(unit, queue)
+        return document, with_names(unit, unit.work_queue_service.runs(document["id"], runs))
 
     document, due = transaction(work, read_only=True)
     if output == "json":
@@ -153,8 +154,8 @@ def holders(queue, part, output):
       mintaka work-queues holders default --output json | jq -r '.[].since'
     """
 
-    def work(uow):
-        return uow.work_queue_service.holders(require_work_queue(uow, queue)["id"], None, part.offset)
+    def work(unit):
+        return unit.work_queue_service.holders(require_work_queue(unit, queue)["id"], None, part.offset)
 
     held = transaction(work, read_only=True)
     found = held[: part.limit]
@@ -198,7 +199,7 @@ def resume(queue):
 
 
 def _set_paused(queue, paused):
-    transaction(lambda uow: uow.work_queues.update(require_work_queue(uow, queue)["id"], {"is_paused": paused}))
+    transaction(lambda unit: unit.work_queues.update(require_work_queue(unit, queue)["id"], {"is_paused": paused}))
 
 
 @work_queues.command()
@@ -214,8 +215,8 @@ def delete(queue, yes):
       mintaka work-queues delete default
       mintaka work-queues delete default --yes
     """
-    document = transaction(lambda uow: require_work_queue(uow, queue), read_only=True)
+    document = transaction(lambda unit: require_work_queue(unit, queue), read_only=True)
     if not yes:
         click.confirm(f"Delete the work queue {document['name']}?", abort=True, err=True)
-    transaction(lambda uow: uow.work_queues.delete(document["id"]))
+    transaction(lambda unit: unit.work_queues.delete(document["id"]))
     click.echo(f"{document['name']} is deleted")

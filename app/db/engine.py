@@ -9,6 +9,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, create_engine, delete, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError
 
+from app.db import watchdog
 from app.db.types import dump_json
 
 DRIVERS = {"postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2", "sqlite": "sqlite+pysqlite"}
@@ -94,7 +95,9 @@ def engines(url, settings):
     prepare(engine, settings.database_lock_timeout)
     if is_sqlite(engine):
         return engine, engine.execution_options(read_only=True)
-    return engine, create_engine(url, **arguments, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+    reading = create_engine(url, **arguments, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+    watchdog.attach((engine, reading), url, settings.database_statement_timeout)
+    return engine, reading
 
 
 def is_sqlite(bind):
@@ -171,6 +174,7 @@ def migration_lock(connection, number):
     """Take an `advisory_lock` without a timeout, for statements that may take long themselves."""
     if is_sqlite(connection):
         return
+    watchdog.exempt(connection)
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     connection.execute(text("SET LOCAL lock_timeout = 0"))
     advisory_lock(connection, number)

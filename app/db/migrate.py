@@ -48,6 +48,19 @@ def pending(database):
     return _too_new(at) or f"The database is at revision {at or 'none'} and needs {head()}; `mintaka db upgrade` migrates it."
 
 
+def require(database):
+    """Raise NotReady, which says what is to be done, for a database that is older than this program.
+
+    It is asked until it is found to be as new; what a newer program has migrated may still have all that is needed.
+    """
+    if database.is_migrated:
+        return
+    at = current(database)
+    if at is None or (at in _known() and at != head()):
+        raise NotReady(pending(database))
+    database.is_migrated = True
+
+
 def _revision(session):
     return MigrationContext.configure(session.connection()).get_current_revision()
 

@@ -8,7 +8,7 @@ from flask import g, has_app_context
 from sqlalchemy.exc import DBAPIError, TimeoutError
 from sqlalchemy.orm import Session
 
-from app.db import failures
+from app.db import failures, migrate
 from app.db.engine import database_url, engines, turn_taking
 from app.errors import Conflict, Unavailable
 
@@ -23,6 +23,8 @@ class Database:
         self._settings = settings
         self._pid = None
         self._engines = None
+        # whether its schema was found to be as new as the program: asked again when a table turns out to be missing
+        self.is_migrated = False
 
     def engine(self, read_only=False):
         """Return the engine of this process. With `read_only`, return the one whose transactions only read."""
@@ -60,6 +62,8 @@ class Database:
                 if worked and error.connection_invalidated and not read_only:
                     # the commit may have happened: to do it all again could do it twice
                     raise Unavailable("the connection was lost during the commit; look whether the change was made") from error
+                if failure == "schema":
+                    self.is_migrated = False
                 if failure == "retry" and attempt < ATTEMPTS:
                     time.sleep(failures.jitter(attempt))
                 elif failure == "conflict":
@@ -98,4 +102,5 @@ def in_transaction(database, work, read_only=False):
 
     if not has_app_context():
         raise RuntimeError("in_transaction needs an application context")
+    migrate.require(database)
     return database.run(bound, read_only=read_only)

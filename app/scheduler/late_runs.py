@@ -13,7 +13,7 @@ class LateRunMarker(BatchedPass):
     """Puts runs that are overdue for `after_seconds` into the state SCHEDULED / `Late`. Any number of processes may run it."""
 
     name = "late runs"
-    what = "runs marked late"
+    noun, done = "run", "marked late"
 
     def __init__(self, parts, after_seconds, batch_size=BATCH_SIZE):
         super().__init__(parts, batch_size)

@@ -12,7 +12,7 @@ class LeaseExpiry(BatchedPass):
     """Returns runs whose lease has run out to SCHEDULED, due when they were to start or at once. Any number of processes may run it."""
 
     name = "expired leases"
-    what = "leases expired"
+    noun, done = "lease", "expired"
 
     def __init__(self, parts, batch_size=BATCH_SIZE):
         super().__init__(parts, batch_size)

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 from app.db.failures import driver_message
+from app.domain.plurals import counted
 from app.errors import Unavailable
 from app.scheduler.passes import repeat
 from app.services.unit_of_work import UnitOfWork
@@ -31,7 +32,8 @@ class PassReport:
     def __str__(self):
         failed = f", {self.failures} failed" if self.failures else ""
         skipped = f", {self.skipped} skipped" if self.skipped else ""
-        return f"{self.runs} runs for {self.deployments} deployments in {self.seconds:.3f} s{failed}{skipped}"
+        made = f"{counted(self.runs, 'run')} for {counted(self.deployments, 'deployment')}"
+        return f"{made} in {self.seconds:.3f} s{failed}{skipped}"
 
 
 class Scheduler:

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 from app.db.failures import driver_message
+from app.domain.plurals import counted
 from app.errors import Unavailable
 from app.services.unit_of_work import UnitOfWork
 
@@ -28,9 +29,10 @@ def repeat(work, loop_seconds, wait, name="scheduler"):
 
 @dataclass
 class BatchReport:
-    """What a pass did: `number` things, called `what`, in `seconds`."""
+    """What a pass did: `number` things, each a `noun`, were `done`, in `seconds`."""
 
-    what: str
+    noun: str
+    done: str
     number: int = 0
     seconds: float = 0.0
 
@@ -39,18 +41,19 @@ class BatchReport:
         return {"number": self.number, "seconds": self.seconds}
 
     def __str__(self):
-        return f"{self.number} {self.what} in {self.seconds:.3f} s"
+        return f"{counted(self.number, self.noun)} {self.done} in {self.seconds:.3f} s"
 
 
 class BatchedPass:
     """A pass over all that is due when it begins. `parts` are those that `create_app` put together.
 
-    A subclass has a `name`, says `what` it counts, and implements `batch(unit, now)`, which does at most `batch_size` of them in a
-    `UnitOfWork` and returns how many it found.
+    A subclass has a `name`, says which `noun` it counts and what was `done`, and implements `batch(unit, now)`, which does at most
+    `batch_size` of them in a `UnitOfWork` and returns how many it found.
     """
 
     name = None
-    what = None
+    noun = None
+    done = None
 
     def __init__(self, parts, batch_size):
         self.parts, self.database, self.clock = parts, parts.database, parts.clock
@@ -58,7 +61,7 @@ class BatchedPass:
 
     def run_once(self, should_stop=lambda: False):
         """Do all that is due. Return a BatchReport. Call `should_stop()` before every batch."""
-        report = BatchReport(self.what)
+        report = BatchReport(self.noun, self.done)
         began = time.perf_counter()
         # what falls due during the pass waits for the next one, so that a pass ends
         now = self.clock()

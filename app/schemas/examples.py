@@ -100,6 +100,11 @@ PROBLEMS = {
     409: _problem(409, "Conflict", "The request refers to something that does not exist."),
     413: _problem(413, "Content Too Large", "The body is too large."),
     415: _problem(415, "Unsupported Media Type", "Send the body as JSON, with Content-Type: application/json."),
+    421: _problem(
+        421,
+        "Misdirected Request",
+        "This host is not the server's; MINTAKA_ALLOWED_HOSTS lists those that are, besides its addresses.",
+    ),
     422: _problem(
         422,
         "Unprocessable Content",

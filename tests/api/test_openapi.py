@@ -75,6 +75,7 @@ def test_every_body_has_an_example_that_the_schemas_accept(app, operations):
         (403, {"headers": {"Origin": "https://elsewhere.example"}, "json": {}}),
         (413, {"environ_overrides": {"CONTENT_LENGTH": str(2**30)}, "content_type": "application/json"}),
         (415, {"data": {"name": "etl"}}),
+        (421, {"headers": {"Host": "elsewhere.example"}, "json": {}}),
         (422, {"json": {}}),
         (503, {"json": {"name": "etl"}}),
     ],

@@ -114,7 +114,7 @@ def test_the_servers_own_origin_may_change_things(api):
     for headers in (
         {"Origin": "http://localhost"},
         {"Origin": "https://localhost"},
-        {"Origin": "http://mintaka.example:8000", "Host": "mintaka.example:8000"},
+        {"Origin": "http://mintaka.localhost:8000", "Host": "mintaka.localhost:8000"},
     ):
         ok(api.post("/flows/", json={"name": str(uuid.uuid4())}, headers=headers), 201)
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import wcswidth
 
-from app.cli.command_group import counted
 from app.cli.output import REPORT_EVERY, Progress, cell, plain, print_facts, print_table, relative, short_id, state_cell, styled
+from app.domain.plurals import counted
 
 
 class Terminal(io.StringIO):

@@ -29,7 +29,7 @@ LONG_AGO = datetime(2022, 1, 1, tzinfo=UTC)
 
 
 def passes(log):
-    return re.findall(r"scheduled (\d+) runs for (\d+) deployments", log.read_text())
+    return re.findall(r"scheduled (\d+) runs? for (\d+) deployments?", log.read_text())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
@@ -99,7 +99,7 @@ def test_a_running_scheduler_marks_late_runs_while_it_waits_for_its_next_pass(cl
         wait_until(lambda: process.poll() is not None or name() == "Late", "the run is late")
         process.terminate()
         assert process.wait(PATIENCE) == 0
-    assert "1 runs marked late in" in log.read_text()
+    assert "1 run marked late in" in log.read_text()
 
 
 def test_all_looks_at_deployments_that_are_not_due(run, client, clock, app):
@@ -121,7 +121,7 @@ def test_a_signal_ends_one_pass_after_the_batch_it_is_at(sqlite_url, clock, monk
     clock.advance(days=1)
     monkeypatch.setattr(Progress, "tell", lambda self, report: signal.raise_signal(signal.SIGTERM))
     result = app.test_cli_runner().invoke(args=["scheduler", "run", "--once", "--all"])
-    assert done(result).startswith("1 runs for 1 deployments in ")
+    assert done(result).startswith("1 run for 1 deployment in ")
     assert result.stderr.splitlines()[-1] == "Stopped by a signal: the pass may be incomplete."
     app.extensions["mintaka"].database.dispose()
 
@@ -133,7 +133,7 @@ def test_a_pass_with_failures_is_done_and_says_so(run, client, clock, app):
     with app.extensions["mintaka"].database.transaction() as session:
         session.execute(update(Deployment).values(schedule={"cron": "nonsense"}, top_up_due=past))
     result = run("scheduler", "run", "--once")
-    assert re.match(r"0 runs for 1 deployments in \d+\.\d{3} s, 1 failed\n", done(result))
+    assert re.match(r"0 runs for 1 deployment in \d+\.\d{3} s, 1 failed\n", done(result))
     assert result.stderr.splitlines()[-1] == "1 schedule failed; `mintaka deployments inspect` shows the reason."
 
 

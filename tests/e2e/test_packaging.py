@@ -84,7 +84,7 @@ def test_an_installed_module_is_served_by_gunicorn(installed, tmp_path):
     assert run(["db", "upgrade"], installed, tmp_path).wait(PATIENCE) == 0
     url = f"http://127.0.0.1:{free_port()}"
     variables = environment(bind=url.removeprefix("http://"), workers=1) | {"PYTHONPATH": str(installed)}
-    command = [sys.executable, "-m", "gunicorn", "--config", "python:app.gunicorn_config", "wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:app.serving.config", "wsgi:app"]
     server = subprocess.Popen(command, cwd=tmp_path, env=variables, start_new_session=True)
     try:
         wait_until(lambda: server.poll() is not None or answers(f"{url}/api/ready"), "the server is ready")

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -174,3 +175,19 @@ def test_serve_ends_with_its_parent_when_asked_to(everything):
     running = everything("--exit-with-parent", parent=parent)
     running.process.kill()
     wait_until(running.all_ended, "nothing is left running")
+
+
+SERVE = ("flask", "--app", "wsgi", "serve")
+
+
+@pytest.mark.parametrize("command", [SERVE, ("gunicorn", "wsgi:app")], ids=["serve", "gunicorn"])
+def test_a_port_that_is_in_use_is_one_line_that_names_the_setting_before_anything_is_started(tmp_path, command):
+    database = tmp_path / "never-made.db"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        variables = environment(database_url=f"sqlite:///{database}", bind=address, log_level="error")
+        ended = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=variables, capture_output=True, text=True, timeout=PATIENCE)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].endswith(f"{address} is in use by another program; MINTAKA_BIND names another.")
+    assert len(ended.stderr.splitlines()) == 1
+    assert not database.exists()

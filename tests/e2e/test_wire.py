@@ -1,13 +1,12 @@
 """What only a socket shows: requests that are cut short, malformed or too large, as gunicorn and the application answer them together."""
 
 import http.client
-import json
-import socket
 from urllib.parse import quote
 
 import pytest
 import requests
 
+from tests.e2e.sockets import head, is_problem, say
 from tests.serving import PATIENCE
 
 JSON = {"Content-Type": "application/json"}
@@ -17,30 +16,6 @@ JSON = {"Content-Type": "application/json"}
 def server(gunicorn_server, sqlite_url):
     """A real server on an empty database."""
     return gunicorn_server(sqlite_url, workers=1)
-
-
-def say(server, *pieces, end=False):
-    """(status, headers, body) of the answer to what is sent as it is; with `end`, nothing more is sent after it."""
-    host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
-        for piece in pieces:
-            connection.sendall(piece if isinstance(piece, bytes) else piece.encode())
-        if end:
-            connection.shutdown(socket.SHUT_WR)
-        answer = http.client.HTTPResponse(connection)
-        answer.begin()
-        return answer.status, answer.headers, answer.read()
-
-
-def head(path, *lines):
-    return "\r\n".join((f"POST /api{path} HTTP/1.1", "Host: x", "Content-Type: application/json", *lines, "", ""))
-
-
-def is_problem(answer, status):
-    """Whether an answer is a problem document with a request id."""
-    got, headers, body = answer
-    described = (headers["Content-Type"], json.loads(body)["status"]) == ("application/problem+json", status)
-    return got == status and described and headers["X-Request-ID"]
 
 
 def make_deployment(server, flow="etl", name="d"):
@@ -83,9 +58,9 @@ def test_a_connection_goes_on_after_a_body_that_nobody_wanted(server):
     "request_, status",
     [
         ("nonsense\r\n\r\n", 400),
-        ("GET /api/health HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-        (f"GET /{'secret' * 2000} HTTP/1.1\r\nHost: x\r\n\r\n", 414),
-        (f"GET /api/health HTTP/1.1\r\nHost: x\r\nX-A: {'secret' * 3000}\r\n\r\n", 431),
+        ("GET /api/health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (f"GET /{'secret' * 2000} HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (f"GET /api/health HTTP/1.1\r\nHost: localhost\r\nX-A: {'secret' * 3000}\r\n\r\n", 431),
     ],
 )
 def test_what_never_reaches_the_application_is_a_problem_too_and_echoes_nothing(server, request_, status):

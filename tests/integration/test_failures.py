@@ -5,16 +5,17 @@ from contextlib import contextmanager
 from logging.handlers import BufferingHandler
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import event, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from app import create_app
 from app.config import Settings
+from app.db import migrate
 from app.db.failures import driver_message, failure
 from app.db.session import Database
 from app.errors import Unavailable
 from app.scheduler.passes import repeat
-from tests.api.asking import problem
+from tests.api.asking import ok, problem
 from tests.conftest import ApiClient
 from tests.databases import flows_locked
 
@@ -22,8 +23,13 @@ CODES = {
     "retry": ["40001", "40P01"],
     "busy": ["55P03", "57014", "53300", "57P03"],
     "conflict": ["23505", "23503", "23514"],
-    None: ["42P01", "22012", "53100"],
+    "full": ["53100"],
+    "read-only": ["25006"],
+    "broken": ["58030"],
+    "schema": ["42P01", "42703"],
+    None: ["22012", "42601"],
 }
+NOBODY = "00000000-0000-0000-0000-000000000000"
 NOBODY_THERE = {
     "postgresql://nobody@127.0.0.1:1/nothing": 'connection to server at "127.0.0.1", port 1 failed: Connection refused',
     "sqlite:////nonexistent/folder/mintaka.db": "unable to open database file",
@@ -113,7 +119,7 @@ def test_a_broken_rule_means_conflict(database):
 
 
 def test_a_fault_of_ours_means_nothing_more(database):
-    assert failure(error_of(database, "SELECT * FROM nowhere")) is None
+    assert failure(error_of(database, "SELECT nothing FROM (")) is None
     assert failure(ValueError("the database is locked")) is None
 
 
@@ -169,3 +175,74 @@ def test_a_pass_that_the_driver_had_no_part_in_cutting_short_is_not_blamed_on_it
         repeat(work, 60, wait=lambda seconds: True)
     [record] = records
     assert record.getMessage().endswith("every database connection is in use (no more is known)")
+
+
+@contextmanager
+def client_on(url, **settings):
+    """A client of an application on the database at `url`."""
+    app = create_app(Settings(database_url=str(url), **settings))
+    app.test_client_class = ApiClient
+    yield app.test_client()
+    app.extensions["mintaka"].database.dispose()
+
+
+def test_a_database_that_is_read_only_is_503_for_what_changes_it_and_reads_go_on(database_url):
+    if database_url.startswith("sqlite"):
+        read_only = f"sqlite:///file:{make_url(database_url).database}?mode=ro&uri=true"
+    else:
+        # what a primary is when it has become a standby
+        read_only = f"{database_url}{'&' if '?' in database_url else '?'}options=-c%20default_transaction_read_only=on"
+    with client_on(read_only) as client, listening("mintaka.database") as records:
+        assert ok(client.post("/flows/count")) == 0
+        answer = client.post("/flows/", json={"name": "f"})
+    assert "read-only" in problem(answer, 503)["detail"]
+    assert answer.headers["Retry-After"]
+    [record] = records
+    assert "read" in record.getMessage().partition("(")[2]
+
+
+def test_a_full_disk_is_503(sqlite_url):
+    with client_on(sqlite_url) as client:
+        database = client.application.extensions["mintaka"].database
+
+        @event.listens_for(database.engine(), "connect")
+        def fill(connection, _record):
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+
+        made = [client.post("/flows/", json={"name": f"flow {number}", "tags": ["x" * 200] * 100}) for number in range(20)]
+        assert "full" in problem(made[-1], 503)["detail"]
+        assert ok(client.post("/flows/count")) == [answer.status_code for answer in made].count(201)
+
+
+def test_a_table_that_is_not_there_is_503(database, settings):
+    drop = "DROP TABLE saved_search"
+    with client_on(settings.database_url) as client:
+        ok(client.post("/saved_searches/filter"))
+        database.run(lambda session: session.execute(text(drop)))
+        assert "migrations" in problem(client.post("/saved_searches/filter"), 503)["detail"]
+        # the rest goes on, since the revision is the newest
+        assert ok(client.post("/flows/count")) == 0
+
+
+def test_a_schema_that_is_older_than_the_program_is_503_with_what_to_do_on_every_route(database, settings):
+    migrate.downgrade(database, "-1")
+    with client_on(settings.database_url) as client:
+        for method, path in (
+            ("POST", "/flows/filter"),
+            ("POST", "/flows/count"),
+            ("GET", f"/flows/{NOBODY}"),
+            ("DELETE", f"/flows/{NOBODY}"),
+        ):
+            assert "`mintaka db upgrade`" in problem(client.open(path, method=method, json={}), 503)["detail"]
+        assert ok(client.get("/health")) is True
+        migrate.upgrade(database)
+        assert ok(client.post("/flows/count")) == 0
+
+
+def test_a_schema_that_becomes_older_is_noticed_by_a_server_that_runs(database, settings):
+    with client_on(settings.database_url) as client:
+        assert ok(client.post("/flows/count")) == 0
+        migrate.downgrade(database, "base")
+        problem(client.post("/flows/count"), 503)
+        assert "db upgrade" in problem(client.post("/flows/count"), 503)["detail"]

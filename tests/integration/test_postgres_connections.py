@@ -1,16 +1,22 @@
 """How PostgreSQL is connected to: for how long it is tried, and with which of libpq's parameters."""
 
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 
+import psycopg2
 import pytest
 from sqlalchemy import make_url, text
 
 from app.config import Settings
+from app.db import watchdog
+from app.db.engine import migration_lock
 from app.db.failures import driver_message
 from app.db.session import Database
 from app.errors import Unavailable
+from tests.databases import libpq_dsn
 
 PATIENCE = 30  # seconds after which a connection that should have been given up is taken for one that hangs
 
@@ -75,3 +81,98 @@ def test_options_of_the_url_are_added_to_those_that_the_settings_make(postgres_u
         found = {name: show(database, name, read_only) for name in ("work_mem", "statement_timeout", "lock_timeout", "TimeZone")}
     # where both name the same one, the URL's holds
     assert found == {"work_mem": "7MB", "statement_timeout": "12345ms", "lock_timeout": "2500ms", "TimeZone": "UTC"}
+
+
+class Proxy:
+    """A TCP proxy in front of a PostgreSQL server, which can fall silent: it goes on to accept connections and what is sent."""
+
+    def __init__(self, url):
+        with closing(psycopg2.connect(libpq_dsn(url))) as connection:
+            given = connection.info.dsn_parameters
+            self._target = given.get("host", "127.0.0.1"), int(given.get("port", "5432"))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._sockets = [self._listener]
+        self._speaks = threading.Event()
+        self._speaks.set()
+        port = self._listener.getsockname()[1]
+        parts = make_url(url)
+        self.url = parts.set(host="127.0.0.1", port=port, query={k: v for k, v in parts.query.items() if k not in ("host", "port")})
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def fall_silent(self):
+        self._speaks.clear()
+
+    def close(self):
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                host, port = self._target
+                server = socket.socket(socket.AF_UNIX if host.startswith("/") else socket.AF_INET)
+                server.connect(f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port))
+                self._sockets += [client, server]
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+
+    def _pass_on(self, source, target):
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if self._speaks.is_set():
+                    target.sendall(data)
+            target.close()
+
+
+@pytest.fixture
+def proxied(postgres_url, monkeypatch):
+    """(the proxy, a `Database` behind it), with a second in all for a statement and its end."""
+    monkeypatch.setattr(watchdog, "GRACE", 0.5)
+    with closing(Proxy(postgres_url)) as proxy:
+        settings = Settings(database_statement_timeout=0.5, database_connect_timeout=2.0)
+        database = Database(proxy.url.render_as_string(hide_password=False), settings)
+        yield proxy, database
+        database.dispose()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="only Linux says how long a connection has been silent")
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_database_that_accepts_everything_and_says_nothing_is_given_up(proxied, read_only):
+    proxy, database = proxied
+    ask = partial(database.run, lambda session: session.execute(text("SELECT 1")).scalar(), read_only)
+    assert ask() == 1
+    proxy.fall_silent()
+    # should it hang, the proxy is closed before the thread is waited for
+    pool = ThreadPoolExecutor(1)
+    with pytest.raises(Unavailable):
+        pool.submit(ask).result(PATIENCE)
+
+
+def test_a_statement_that_the_server_ends_in_time_ends_no_connection(proxied):
+    _, database = proxied
+    pids = []
+
+    def work(session):
+        pids.append(session.execute(text("SELECT pg_backend_pid()")).scalar())
+        session.execute(text("SELECT pg_sleep(0.2)"))
+
+    for _ in range(4):
+        database.run(work)
+    with pytest.raises(Unavailable, match="too busy"):
+        database.run(lambda session: session.execute(text("SELECT pg_sleep(60)")))
+    database.run(work)
+    assert len(set(pids)) == 1
+
+
+def test_a_migration_may_take_as_long_as_it_does(proxied):
+    _, database = proxied
+
+    def work(session):
+        migration_lock(session.connection(), 7)
+        session.execute(text("SELECT pg_sleep(2)"))
+        return True
+
+    assert database.run(work)

@@ -64,6 +64,9 @@ def test_every_setting_is_read_from_its_variable(read):
         "encryption_keys": f"{KEY}, {OTHER_KEY}",
         "bind": "0.0.0.0:9000",
         "max_body_bytes": "2048",
+        "allowed_hosts": "Mintaka.example, 2001:db8::7",
+        "trusted_proxies": "2",
+        "request_timeout": "1.5",
     }
     read_back = {
         "scheduler_max_scheduled_time": timedelta(hours=1),
@@ -73,6 +76,9 @@ def test_every_setting_is_read_from_its_variable(read):
         "admin_database_routes": True,
         "encryption_keys": (KEY, OTHER_KEY),
         "max_body_bytes": 2048,
+        "allowed_hosts": ("mintaka.example", "2001:db8::7"),
+        "trusted_proxies": 2,
+        "request_timeout": 1.5,
     }
     for field in fields(Settings):
         text = texts.get(field.name, "77")

@@ -1,13 +1,16 @@
 """How gunicorn serves Mintaka. MINTAKA_* variables set it; gunicorn's own command line wins over them.
 
 `gunicorn wsgi:app` finds these values through gunicorn.conf.py in a checkout; an installed wheel names this module instead:
-`gunicorn --config python:app.gunicorn_config wsgi:app`.
+`gunicorn --config python:app.serving.config wsgi:app`.
 """
 
 import gc
 import math
 import os
 
+from gunicorn import systemd
+
+from app.addresses import unusable
 from app.config import InvalidSetting, Settings
 from app.database_location import database_url
 from app.logging import server_logging_config
@@ -20,7 +23,7 @@ except InvalidSetting as error:
     raise SystemExit(f"mintaka: {error}") from None
 
 bind = [address.strip() for address in settings.bind.split(",")]
-worker_class = "app.gunicorn_worker.Worker"
+worker_class = "app.serving.worker.Worker"
 workers = settings.workers
 threads = settings.threads
 graceful_timeout = math.ceil(settings.graceful_timeout)
@@ -51,6 +54,13 @@ control_socket_disable = True
 
 # Only a proxy on this machine is believed about the scheme that the client used.
 # One elsewhere is named by FORWARDED_ALLOW_IPS or --forwarded-allow-ips, which are gunicorn's own.
+
+
+def on_starting(server):
+    """Say in one line which address is taken; gunicorn tries five times, and names no setting."""
+    inherited = server.LISTENERS or server.master_pid or server.cfg.reuse_port or systemd.listen_fds(unset_environment=False)
+    if not inherited and (reason := unusable(address for address in server.cfg.address if isinstance(address, tuple))):
+        raise SystemExit(f"mintaka: {reason}")
 
 
 def when_ready(server):

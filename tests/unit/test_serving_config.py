@@ -16,7 +16,7 @@ def configured(monkeypatch):
     def load(**variables):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        return runpy.run_module("app.gunicorn_config")
+        return runpy.run_module("app.serving.config")
 
     for name in ("BIND", "WORKERS", "THREADS", "GRACEFUL_TIMEOUT", "LOG_FORMAT", "LOG_LEVEL"):
         monkeypatch.delenv(f"MINTAKA_{name}", raising=False)
@@ -36,7 +36,7 @@ def test_the_settings_reach_gunicorn(configured):
 
 def test_workers_are_forked_before_the_application_is_loaded(configured):
     configuration = configured()
-    assert configuration["worker_class"] == "app.gunicorn_worker.Worker"
+    assert configuration["worker_class"] == "app.serving.worker.Worker"
     assert configuration["preload_app"] is False
 
 

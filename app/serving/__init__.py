@@ -1,0 +1,1 @@
+"""How gunicorn serves Mintaka: its configuration and its worker."""
