@@ -9,7 +9,9 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 from sqlalchemy.orm import Session
 
 from app.db import failures, migrate
+from app.db.clock import DatabaseClock
 from app.db.engine import database_url, engines, turn_taking
+from app.domain.clock import utcnow
 from app.errors import Conflict, Unavailable
 
 ATTEMPTS = 4
@@ -25,6 +27,8 @@ class Database:
         self._engines = None
         # whether its schema was found to be as new as the program: asked again when a table turns out to be missing
         self.is_migrated = False
+        # what all who work on this database go by: PostgreSQL's clock, and on SQLite, which is on one machine, this process's
+        self.clock = utcnow if self.url.get_backend_name() == "sqlite" else DatabaseClock(self._ask)
 
     def engine(self, read_only=False):
         """Return the engine of this process. With `read_only`, return the one whose transactions only read."""
@@ -32,8 +36,18 @@ class Database:
             for engine in self._engines or ():
                 engine.dispose(close=False)
             self._engines = engines(self.url, self._settings)
+            if isinstance(self.clock, DatabaseClock):
+                for engine in self._engines:
+                    self.clock.follow(engine)
             self._pid = os.getpid()
         return self._engines[read_only]
+
+    def _ask(self):
+        try:
+            with self.engine(read_only=True).begin():
+                pass
+        except DBAPIError as error:
+            raise Unavailable(failures.UNAVAILABLE["unreachable"]) from error
 
     @contextmanager
     def transaction(self, read_only=False):

@@ -2,7 +2,9 @@
 
 from sqlalchemy import Integer, Uuid, bindparam, delete, func, literal, select, update
 
+from app.db.clock import given_now
 from app.db.models import FlowRun, FlowRunState, Lease
+from app.db.sql import Now
 from app.db.types import UtcDateTime
 from app.domain.instants import parse
 from app.domain.states import StateType
@@ -16,7 +18,7 @@ _IDS = bindparam("ids", type_=Uuid, expanding=True)
 _HOLDS = (
     LEASE.c.id == bindparam("lease_id"),
     LEASE.c.flow_run_id == bindparam("held"),
-    LEASE.c.expires_at > bindparam("now", type_=UtcDateTime),
+    LEASE.c.expires_at > Now(bindparam("now", type_=UtcDateTime)),
 )
 HOLDING = select(LEASE.c.id).where(*_HOLDS)
 RENEW = update(LEASE).where(*_HOLDS)
@@ -25,7 +27,7 @@ DELETE = delete(LEASE).where(LEASE.c.id.in_(_IDS))
 LOCK_EXPIRED = (
     select(LEASE.c.id, LEASE.c.flow_run_id, LEASE.c.worker, LEASE.c.expires_at, FLOW_RUN.c.state_type)
     .join(FLOW_RUN, FLOW_RUN.c.id == LEASE.c.flow_run_id)
-    .where(LEASE.c.expires_at <= bindparam("now", type_=UtcDateTime))
+    .where(LEASE.c.expires_at <= Now(bindparam("now", type_=UtcDateTime)))
     .order_by(LEASE.c.expires_at)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(key_share=True, skip_locked=True)
@@ -51,24 +53,24 @@ class Leases:
 
     def renew(self, id, flow_run_id, expires_at):
         """Let lease `id` of a flow run last until `expires_at`. Return whether it still held the run."""
-        held = {"lease_id": id, "held": flow_run_id, "now": self.clock(), "expires_at": expires_at}
+        held = {"lease_id": id, "held": flow_run_id, "now": given_now(self.clock), "expires_at": expires_at}
         return bool(self.session.execute(RENEW, held).rowcount)
 
     def holds(self, id, flow_run_id):
         """Return whether lease `id` holds the flow run now."""
-        held = {"lease_id": id, "held": flow_run_id, "now": self.clock()}
+        held = {"lease_id": id, "held": flow_run_id, "now": given_now(self.clock)}
         return self.session.execute(HOLDING, held).one_or_none() is not None
 
     def release(self, flow_run_id):
         """End the lease on a flow run, if there is one."""
         self.session.execute(RELEASE, {"held": flow_run_id})
 
-    def lock_expired(self, now, limit):
-        """Lock up to `limit` leases that have run out by `now`, longest first, and their runs. Return their rows, with `state_type`.
+    def lock_expired(self, limit):
+        """Lock up to `limit` leases that have run out, longest first, and their runs. Return their rows, with `state_type`.
 
         Those that others hold are skipped, so that nobody waits for anybody here.
         """
-        return self.session.execute(LOCK_EXPIRED, {"now": now, "limit": limit}).all()
+        return self.session.execute(LOCK_EXPIRED, {"now": given_now(self.clock), "limit": limit}).all()
 
     def scheduled_times(self, flow_run_ids):
         """Return when flow runs were to start, as the newest SCHEDULED state of each says: {id: instant}."""

@@ -20,7 +20,7 @@ class LeaseExpiry(BatchedPass):
     def batch(self, unit, now):
         """End the leases that ran out longest ago. Return how many."""
         leases, orchestration = unit.leases, unit.orchestration
-        expired = leases.lock_expired(now, self.batch_size)
+        expired = leases.lock_expired(self.batch_size)
         if not expired:
             return 0
         leases.delete_many([lease.id for lease in expired])
