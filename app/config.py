@@ -136,6 +136,12 @@ class Settings:
     database_lock_timeout: float = _setting(
         10.0, _seconds(0.001, MAX_TIMEOUT), "Seconds to wait for a row lock (PostgreSQL) or the write lock (SQLite)."
     )
+    database_pooler: bool = _setting(
+        False, _switch, "Whether a pooler in transaction mode (PgBouncer) is between: timeouts are then set in each transaction."
+    )
+    query_timeout: float = _setting(
+        5.0, _seconds(0, MAX_TIMEOUT), "Seconds after which a list, a count or a history is given up. 0 means never."
+    )
     database_idle_timeout: float = _setting(
         60.0, _seconds(0, MAX_TIMEOUT), "Seconds after which PostgreSQL ends an idle transaction. 0 means never."
     )

@@ -12,7 +12,7 @@ from app.db import failures, migrate
 from app.db.clock import DatabaseClock
 from app.db.engine import database_url, engines, turn_taking
 from app.domain.clock import utcnow
-from app.errors import Conflict, Unavailable
+from app.errors import Conflict, QueryTooSlow, Unavailable
 
 ATTEMPTS = 4
 
@@ -60,7 +60,7 @@ class Database:
 
         Run the whole transaction again, at most three times, after a deadlock, a serialization failure or a lost connection; `work` must
         therefore do nothing but use the session. Raise Conflict for a broken constraint, Unavailable when the database is too busy or does
-        not answer.
+        not answer, and of that QueryTooSlow when a transaction that only reads takes too long.
         """
         for attempt in range(1, ATTEMPTS + 1):
             worked = False
@@ -78,6 +78,11 @@ class Database:
                     raise Unavailable("the connection was lost during the commit; look whether the change was made") from error
                 if failure == "schema":
                     self.is_migrated = False
+                if failure == "read-only":
+                    # this server has become a standby; one that the URL names may be the primary by now
+                    self._close_idle()
+                if read_only and failures.is_too_slow(error):
+                    raise QueryTooSlow(f"{self._settings.query_timeout:g} s") from error
                 if failure == "retry" and attempt < ATTEMPTS:
                     time.sleep(failures.jitter(attempt))
                 elif failure == "conflict":
@@ -91,11 +96,14 @@ class Database:
         """Pause between two write transactions where other processes would not get theirs in otherwise."""
         time.sleep(turn_taking(self.engine()))
 
+    def _close_idle(self):
+        for engine in self._engines:
+            engine.dispose()
+
     def dispose(self):
         """Close this process's connections."""
         if self._engines is not None and self._pid == os.getpid():
-            for engine in self._engines:
-                engine.dispose()
+            self._close_idle()
         self._pid = self._engines = None
 
 
