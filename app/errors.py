@@ -1,4 +1,4 @@
-"""What can go wrong, in the domain's words. Nothing here knows of HTTP: `app.api.problems` gives each error a status."""
+"""What can go wrong, in the domain's words. Nothing here knows of HTTP: `app.api.http.problems` gives each error a status."""
 
 
 class AppError(Exception):

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from app.config import Settings
 from app.db.session import Database
 from tests import databases
+from tests.answers import check_answer
 from tests.serving import running_gunicorn
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
@@ -51,12 +52,14 @@ class Clock:
 
 
 class ApiClient(FlaskClient):
-    """Flask's test client, with paths that may leave out the `/api` in front."""
+    """Flask's test client, with paths that may leave out the `/api` in front. It holds every answer against the API document."""
 
     def open(self, path, *args, **kwargs):
         if isinstance(path, str) and path.startswith("/") and not path.startswith("/api/"):
             path = f"/api{path}"
-        return super().open(path, *args, **kwargs)
+        response = super().open(path, *args, **kwargs)
+        check_answer(self.application, response.request.path, response.request.method, response)
+        return response
 
 
 def pytest_configure(config):

@@ -10,29 +10,28 @@ from app.api import (
     block_types,
     concurrency_limits,
     deployments,
-    docs,
+    flow_run_states,
     flow_runs,
     flows,
     logs,
-    problems,
-    requests,
     root,
-    run_states,
     saved_searches,
+    task_run_states,
     task_runs,
     work_queues,
 )
-from app.api.document import Api
-from app.api.logging import log_requests
-from app.schemas.answers import ScheduleReport
+from app.api.http import guards, parsing, problems, swagger_ui
+from app.api.http.openapi import Api
+from app.api.http.request_log import log_requests
+from app.schemas.context import LoadContext
 
 BLUEPRINTS = (
     flows.blueprint,
     deployments.blueprint,
     flow_runs.blueprint,
     task_runs.blueprint,
-    run_states.flow_run_states,
-    run_states.task_run_states,
+    flow_run_states.blueprint,
+    task_run_states.blueprint,
     concurrency_limits.blueprint,
     work_queues.blueprint,
     logs.blueprint,
@@ -55,40 +54,38 @@ runs (`POST /api/flow_runs/filter`). In Swagger UI each example works as it is w
 deployment, flow run, task run or block that this browser tab made last, and is filled in as the request leaves; *Curl* shows what was sent.
 
 **Values:** instants are ISO 8601 with an offset (without one, UTC is meant) in the years 1970 to 2200, and are answered in UTC. Durations
-are numbers of seconds. A field that is not known is refused. The body of a list or count route may be left out.
+are numbers of seconds. A field or a query parameter that is not known is refused. The body of a list or count route may be left out.
 
-**Errors** are problem documents (RFC 9457, `application/problem+json`). A failure of the server itself is one too, with status 500; its
+**Errors** are problems (RFC 9457, `application/problem+json`). A failure of the server itself is one too, with status 500; its
 log has the reason under the answer's `X-Request-ID`.
 """
 
 
 def init_app(app, version):
     """Add the API to `app`. `version` is Mintaka's own."""
-    # a slash more or less at the end of a path means the same, without the detour of a redirect
-    app.url_map.strict_slashes = False
-    # two slashes in a row are not one, and no reason to send a client elsewhere
-    app.url_map.merge_slashes = False
-    app.url_map.converters |= {"id": requests.IdConverter, "default": requests.TextConverter}
-    app.config |= {
-        "API_TITLE": "Mintaka",
-        "API_VERSION": version,
-        "OPENAPI_VERSION": "3.1.0",
-        "OPENAPI_URL_PREFIX": "/api",
-        "OPENAPI_JSON_PATH": "openapi.json",
-    }
-    settings = app.extensions["mintaka"].settings
+    ours = app.extensions["mintaka"]
+    settings = ours.settings
     if proxies := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_port=proxies, x_prefix=proxies)
+    # two slashes in a row are not one, and no reason to send a client elsewhere
+    app.url_map.merge_slashes = False
+    app.url_map.converters |= {"id": parsing.IdConverter, "default": parsing.TextConverter}
+    app.config |= {"API_TITLE": "Mintaka", "API_VERSION": version, "OPENAPI_VERSION": "3.1.0"} | swagger_ui.SETTINGS
     if settings.allowed_origins:
         # without these headers a browser keeps from the page what it was let in for, and asks in vain before it sends JSON
-        CORS(app, resources="/api/*", origins=settings.allowed_origins, expose_headers=requests.ANSWER_HEADERS, max_age=PREFLIGHT_SECONDS)
-    app.before_request(requests.check)
-    app.after_request(requests.read_the_rest)
+        options = {"expose_headers": guards.ANSWER_HEADERS, "max_age": PREFLIGHT_SECONDS}
+        CORS(app, resources="/api/*", origins=settings.allowed_origins, **options)
+    app.before_request(guards.check)
+    app.after_request(guards.read_the_rest)
     log_requests(app)
+    app.register_blueprint(swagger_ui.page)
+    app.register_blueprint(swagger_ui.assets)
+    api = Api(app, {"info": {"description": DESCRIPTION.strip()}, "servers": [{"url": "/", "description": "This server"}]})
+    # of the handlers of one error the last one stays: flask-smorest has one too
     problems.register(app)
-    about = {"info": {"description": DESCRIPTION.strip()}, "servers": [{"url": "/", "description": "This server"}]}
-    api = Api(app, spec_kwargs=about)
-    api.register_converter(requests.IdConverter, lambda converter: {"type": "string", "format": "uuid"})
-    api.spec.components.schema("ScheduleReport", schema=ScheduleReport)
-    api.register_blueprints(BLUEPRINTS, settings.bounds)
-    app.register_blueprint(docs.blueprint)
+    # a slash more or less at the end of a path means the same, without the detour of a redirect; but what the page of Swagger UI loads is
+    # named from /api/docs/ on
+    app.url_map.strict_slashes = False
+    load_context = LoadContext.of(ours)
+    app.extensions[parsing.LOAD_CONTEXT] = load_context
+    api.register_blueprints(BLUEPRINTS, load_context)

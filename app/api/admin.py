@@ -2,12 +2,10 @@
 
 from flask import abort
 
-from app.api.blueprint import Blueprint, services
+from app.api.http import Blueprint, json_response, parts, transaction, unit_of_work
 from app.db import migrate
 from app.db.engine import shown
-from app.db.session import get_session
-from app.schemas import answers
-from app.schemas.admin import CONFIRMATION, SETTINGS, Confirmation
+from app.schemas.admin import SETTINGS, VERSION, Confirmation
 
 ORION_VERSION = "2.0b7"
 
@@ -16,48 +14,50 @@ blueprint = Blueprint("Admin", __name__, url_prefix="/api/admin", description="F
 
 def require_permission(body):
     """Refuse what would change the database for all, unless the settings let it through and the request means it."""
-    if not services().settings.admin_database_routes:
+    if not parts().settings.admin_database_routes:
         abort(403, "Switched off on this server; MINTAKA_ADMIN_DATABASE_ROUTES=true lets whoever reaches it do this.")
     if not body["confirm"]:
         abort(400, 'Nothing was done. Send {"confirm": true} to say that it is meant.')
 
 
 @blueprint.get("/version")
-@blueprint.answers(200, answers.TEXT, transaction=False)
+@blueprint.response(200, VERSION)
 def read_version():
     """Which version is this?
 
     The version of the reference whose API is spoken, which its clients compare with their own.
     """
-    return ORION_VERSION
+    return json_response(ORION_VERSION)
 
 
 @blueprint.get("/settings")
-@blueprint.answers(200, SETTINGS, transaction=False)
+@blueprint.response(200, SETTINGS)
 def read_settings():
     """Which settings are in force?
 
     By the names of their variables. Durations are in seconds, and a password in the database's URL is not shown.
     """
-    return services().settings.in_force(database_url=shown(services().database.url))
+    return json_response(parts().settings.in_force(database_url=shown(parts().database.url)))
 
 
 @blueprint.post("/database/clear")
-@blueprint.arguments(Confirmation, required=False, example=CONFIRMATION)
-@blueprint.answers(204)
+@blueprint.arguments(Confirmation, required=False)
+@blueprint.response(204)
+@transaction()
 def clear_database(body):
     """Clear the database.
 
     Every row is deleted, and the tables stay. Switched off unless `MINTAKA_ADMIN_DATABASE_ROUTES` is true.
     """
     require_permission(body)
-    migrate.clear(get_session())
+    migrate.clear(unit_of_work().session)
     return None, 204
 
 
 @blueprint.post("/database/drop")
-@blueprint.arguments(Confirmation, required=False, example=CONFIRMATION)
-@blueprint.answers(204, errors=(503,), transaction=False)
+@blueprint.arguments(Confirmation, required=False)
+@blueprint.response(204)
+@blueprint.alt_response(503, "ServiceUnavailable")
 def drop_database(body):
     """Drop the database.
 
@@ -65,13 +65,14 @@ def drop_database(body):
     `MINTAKA_ADMIN_DATABASE_ROUTES` is true.
     """
     require_permission(body)
-    migrate.downgrade(services().database, "base")
-    return None, 204
+    migrate.downgrade(parts().database, "base")
+    return json_response(None, 204)
 
 
 @blueprint.post("/database/create")
-@blueprint.arguments(Confirmation, required=False, example=CONFIRMATION)
-@blueprint.answers(204, errors=(503,), transaction=False)
+@blueprint.arguments(Confirmation, required=False)
+@blueprint.response(204)
+@blueprint.alt_response(503, "ServiceUnavailable")
 def create_database(body):
     """Create the database.
 
@@ -79,5 +80,5 @@ def create_database(body):
     true.
     """
     require_permission(body)
-    migrate.upgrade(services().database)
-    return None, 204
+    migrate.upgrade(parts().database)
+    return json_response(None, 204)

@@ -1,100 +1,103 @@
 """Block types, and blocks by the names of their types."""
 
-from app.api.block_documents import block_documents
-from app.api.blueprint import Blueprint, page, services
-from app.db.session import get_session
-from app.repositories.block_types import BlockTypes
-from app.schemas import blocks
-from app.schemas.filters import Part
+from app.api.http import Blueprint, transaction, unit_of_work
+from app.schemas.base import Part
+from app.schemas.block_documents import BlockDocument
+from app.schemas.block_types import BlockType, BlockTypeCreate, BlockTypeUpdate
 
 blueprint = Blueprint("Block Types", __name__, url_prefix="/api/block_types", description="Kinds of blocks, which clients register.")
 
 
-def block_types():
-    """The stored block types."""
-    return BlockTypes(get_session(), services().clock)
-
-
 @blueprint.post("/")
-@blueprint.arguments(blocks.BlockTypeCreate, example=blocks.BLOCK_TYPE)
-@blueprint.answers(201, blocks.BlockType, errors=(409,), description="Created")
+@blueprint.arguments(BlockTypeCreate)
+@blueprint.response(201, BlockType)
+@blueprint.alt_response(409, "Conflict")
+@transaction()
 def create_block_type(body):
     """Create a block type.
 
     One whose name is taken is refused. In its description and code example the characters & < > are answered as HTML writes them.
     """
-    return block_types().create(body)
+    return unit_of_work().block_types.create(body), 201
 
 
 @blueprint.get("/<id:id>")
-@blueprint.answers(200, blocks.BlockType, errors=(404, 422), read_only=True)
+@blueprint.response(200, BlockType)
+@transaction(read_only=True)
 def read_block_type(id):
     """Read a block type.
 
     By its id.
     """
-    return block_types().require(id)
+    return unit_of_work().block_types.require(id)
 
 
 @blueprint.get("/name/<block_type_name>")
-@blueprint.answers(200, blocks.BlockType, errors=(404,), read_only=True)
+@blueprint.response(200, BlockType)
+@transaction(read_only=True)
 def read_block_type_by_name(block_type_name):
     """Read a block type by name.
 
     All of the name, in upper and lower case as it is.
     """
-    return block_types().read_by_name(block_type_name)
+    return unit_of_work().block_types.read_by_name(block_type_name)
 
 
 @blueprint.post("/filter")
-@blueprint.arguments(Part, required=False, example=blocks.LIST)
-@blueprint.answers(200, blocks.BlockType(many=True), read_only=True)
+@blueprint.arguments(Part, required=False)
+@blueprint.response(200, BlockType(many=True))
+@transaction(read_only=True)
 def read_block_types(body):
     """List block types.
 
     By name.
     """
-    return block_types().list(*page(body))
+    return unit_of_work().block_types.list(body["limit"], body["offset"])
 
 
 @blueprint.patch("/<id:id>")
-@blueprint.arguments(blocks.BlockTypeUpdate, required=False, example=blocks.BLOCK_TYPE_UPDATE)
-@blueprint.answers(204, errors=(404,))
+@blueprint.arguments(BlockTypeUpdate, required=False)
+@blueprint.response(204)
+@transaction()
 def update_block_type(body, id):
     """Change a block type.
 
     An absent field keeps its value, null clears it.
     """
-    block_types().update(id, body)
+    unit_of_work().block_types.update(id, body)
     return None, 204
 
 
 @blueprint.delete("/<id:id>")
-@blueprint.answers(204, errors=(404, 422))
+@blueprint.response(204)
+@transaction()
 def delete_block_type(id):
     """Delete a block type.
 
     Its schemas and its blocks go with it.
     """
-    block_types().delete(id)
+    unit_of_work().block_types.delete(id)
     return None, 204
 
 
 @blueprint.get("/name/<block_type_name>/block_documents")
-@blueprint.answers(200, blocks.BlockDocument(many=True), errors=(404,), read_only=True)
+@blueprint.response(200, BlockDocument(many=True))
+@transaction(read_only=True)
 def read_block_documents_of_type(block_type_name):
     """List the blocks of a type.
 
     Those with a name, by name.
     """
-    return block_documents().list(False, block_type_id=block_types().read_by_name(block_type_name)["id"])
+    block_type = unit_of_work().block_types.read_by_name(block_type_name)
+    return unit_of_work().block_documents.list(False, block_type_id=block_type["id"])
 
 
 @blueprint.get("/name/<block_type_name>/block_documents/name/<block_document_name>")
-@blueprint.answers(200, blocks.BlockDocument, errors=(404,), read_only=True)
+@blueprint.response(200, BlockDocument)
+@transaction(read_only=True)
 def read_block_document_by_names(block_type_name, block_document_name):
     """Read a block by name.
 
     By the name of its type and its own.
     """
-    return block_documents().read_by_names(block_type_name, block_document_name)
+    return unit_of_work().block_documents.read_by_names(block_type_name, block_document_name)

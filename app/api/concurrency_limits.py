@@ -1,77 +1,77 @@
 """Concurrency limits: how many task runs with a tag may be running at a time."""
 
-from app.api.blueprint import Blueprint, page, services
-from app.db.session import get_session
-from app.repositories.concurrency_limits import ConcurrencyLimits
-from app.schemas import orchestration
+from app.api.http import Blueprint, transaction, unit_of_work
+from app.schemas.base import NOTHING, Part
+from app.schemas.concurrency_limits import ConcurrencyLimit, ConcurrencyLimitCreate
 
 blueprint = Blueprint(
     "Concurrency Limits", __name__, url_prefix="/api/concurrency_limits", description="How many task runs with a tag run at a time."
 )
 
 
-def limits():
-    """The stored limits."""
-    return ConcurrencyLimits(get_session(), services().clock)
-
-
 @blueprint.post("/")
-@blueprint.arguments(orchestration.ConcurrencyLimitCreate, example=orchestration.CONCURRENCY_LIMIT)
-@blueprint.answers(200, orchestration.ConcurrencyLimit)
+@blueprint.arguments(ConcurrencyLimitCreate)
+@blueprint.response(200, ConcurrencyLimit)
+@transaction()
 def create_concurrency_limit(body):
     """Limit a tag.
 
     A limit on the same tag is replaced; task runs that hold a slot under it go on. With a limit of 0 none starts.
     """
-    return limits().put(body["tag"], body["concurrency_limit"])
+    return unit_of_work().concurrency_limits.put(body["tag"], body["concurrency_limit"])
 
 
 @blueprint.get("/<id:id>")
-@blueprint.answers(200, orchestration.ConcurrencyLimit, errors=(404, 422), read_only=True)
+@blueprint.response(200, ConcurrencyLimit)
+@transaction(read_only=True)
 def read_concurrency_limit(id):
     """Read a concurrency limit.
 
     With the task runs that hold its slots.
     """
-    return limits().require(id)
+    return unit_of_work().concurrency_limits.require(id)
 
 
 @blueprint.get("/tag/<tag>")
-@blueprint.answers(200, orchestration.ConcurrencyLimit, errors=(404,), read_only=True)
+@blueprint.response(200, ConcurrencyLimit)
+@transaction(read_only=True)
 def read_concurrency_limit_by_tag(tag):
     """Read the limit on a tag.
 
     With the task runs that hold its slots.
     """
-    return limits().read_by_tag(tag)
+    return unit_of_work().concurrency_limits.read_by_tag(tag)
 
 
 @blueprint.post("/filter")
-@blueprint.arguments(orchestration.ConcurrencyLimitPage, required=False, example=orchestration.CONCURRENCY_LIMITS)
-@blueprint.answers(200, orchestration.ConcurrencyLimit(many=True), read_only=True)
+@blueprint.arguments(Part, required=False)
+@blueprint.response(200, ConcurrencyLimit(many=True))
+@transaction(read_only=True)
 def read_concurrency_limits(body):
     """List concurrency limits.
 
     In order of tag.
     """
-    return limits().list(*page(body))
+    return unit_of_work().concurrency_limits.list(body["limit"], body["offset"])
 
 
 @blueprint.delete("/<id:id>")
-@blueprint.answers(200, errors=(404, 422))
+@blueprint.response(200, NOTHING)
+@transaction()
 def delete_concurrency_limit(id):
     """Delete a concurrency limit.
 
     Task runs with its tag start freely from then on.
     """
-    limits().delete(id)
+    unit_of_work().concurrency_limits.delete(id)
 
 
 @blueprint.delete("/tag/<tag>")
-@blueprint.answers(200, errors=(404,))
+@blueprint.response(200, NOTHING)
+@transaction()
 def delete_concurrency_limit_by_tag(tag):
     """Delete the limit on a tag.
 
     Task runs with the tag start freely from then on.
     """
-    limits().delete_tag(tag)
+    unit_of_work().concurrency_limits.delete_tag(tag)

@@ -1,38 +1,32 @@
 """Logs of runs."""
 
-from app.api.blueprint import Blueprint, page, services
-from app.db.session import get_session
-from app.repositories.logs import Logs
-from app.schemas import answers
-from app.schemas.filters import LogFilters, sorted_page
-from app.schemas.logs import LOG_FILTER, LOGS, Log, LogCreate
+from app.api.http import Blueprint, transaction, unit_of_work
+from app.schemas.base import NOTHING
+from app.schemas.logs import LOGS, Log, LogCreate, LogPage
 
 blueprint = Blueprint("Logs", __name__, url_prefix="/api/logs", description="What runs logged.")
-LogPage = sorted_page("LogPage", Logs.sorts, LogFilters)
-
-
-def logs():
-    """The stored logs."""
-    return Logs(get_session(), services().clock)
 
 
 @blueprint.post("/")
-@blueprint.arguments(LogCreate, many=True, example=LOGS)
-@blueprint.answers(201, answers.NOTHING, description="Created")
-def create_logs(body):
+@blueprint.arguments(LogCreate(many=True), example=LOGS)
+@blueprint.response(201, NOTHING)
+@transaction()
+def create_logs(given):
     """Create logs.
 
     All of them, or none if one is not valid. Their runs need not be known here.
     """
-    logs().create(body)
+    unit_of_work().logs.create(given)
+    return None, 201
 
 
 @blueprint.post("/filter")
-@blueprint.arguments(LogPage, required=False, example=LOG_FILTER)
-@blueprint.answers(200, Log(many=True), read_only=True)
+@blueprint.arguments(LogPage, required=False)
+@blueprint.response(200, Log(many=True))
+@transaction(read_only=True)
 def read_logs(body):
     """List logs.
 
     Those that meet all criteria, the oldest first unless another order is asked for.
     """
-    return logs().find(body, *page(body), sort=body.get("sort"))
+    return unit_of_work().logs.find(body, body["limit"], body["offset"], body["sort"])

@@ -1,107 +1,101 @@
 """Task runs."""
 
-from app.api.blueprint import Blueprint, page, services
-from app.api.values import new_task_run
-from app.db.session import get_session
-from app.domain.states import new_state
-from app.repositories.task_runs import TaskRuns
-from app.schemas import answers, examples, history, orchestration
-from app.schemas.filters import Filters, sorted_page
-from app.schemas.requests import TaskRunCreate
-from app.services.unit_of_work import UnitOfWork
+from app.api.http import Blueprint, transaction, unit_of_work
+from app.schemas.base import COUNT
+from app.schemas.filters import Filters
+from app.schemas.runs import HistoryInterval, HistoryQuery
+from app.schemas.states import WAITS, SetTaskRunState, StateAnswer
+from app.schemas.task_runs import COUNTED, HISTORY, TaskRun, TaskRunCreate, TaskRunPage
 
 blueprint = Blueprint("Task Runs", __name__, url_prefix="/api/task_runs", description="Runs of tasks inside flow runs.")
-TaskRunPage = sorted_page("TaskRunPage", TaskRuns.sorts)
-
-
-def task_runs():
-    """The stored task runs."""
-    return TaskRuns(get_session(), services().clock)
-
-
-def unit_of_work():
-    """What the request's transaction works with."""
-    return UnitOfWork(get_session(), services())
 
 
 @blueprint.post("/")
-@blueprint.arguments(TaskRunCreate, example=examples.TASK_RUN)
-@blueprint.answers(201, answers.TaskRun, also={200: "The run that was there already"}, errors=(409,), description="Created")
-def create_task_run(body):
+@blueprint.arguments(TaskRunCreate)
+@blueprint.response(201, TaskRun)
+@blueprint.alt_response(200, schema=TaskRun, description="The run that was there already", success=True)
+@blueprint.alt_response(409, "Conflict")
+@transaction()
+def create_task_run(new):
     """Create a task run.
 
     One with the same flow run, task key and dynamic key is answered as it is. Without `state` it is PENDING.
     """
-    document, created = unit_of_work().run_service.create_task_run(new_task_run(body, services().clock))
-    return document, 201 if created else 200
+    run, created = unit_of_work().run_service.create_task_run(new)
+    return run, 201 if created else 200
 
 
 @blueprint.get("/<id:id>")
-@blueprint.answers(200, answers.TaskRun, errors=(404, 422), read_only=True)
+@blueprint.response(200, TaskRun)
+@transaction(read_only=True)
 def read_task_run(id):
     """Read a task run.
 
     With its current state.
     """
-    return task_runs().require(id)
+    return unit_of_work().task_runs.require(id)
 
 
 @blueprint.post("/filter")
-@blueprint.arguments(TaskRunPage, required=False, example=examples.TASK_RUN_FILTER)
-@blueprint.answers(200, answers.TaskRun(many=True), read_only=True)
+@blueprint.arguments(TaskRunPage, required=False)
+@blueprint.response(200, TaskRun(many=True))
+@transaction(read_only=True)
 def read_task_runs(body):
     """List task runs.
 
     Those that meet all criteria. Runs without the value that is sorted by come last.
     """
-    return task_runs().find(body, *page(body), sort=body.get("sort"))
+    return unit_of_work().task_runs.find(body, body["limit"], body["offset"], body["sort"])
 
 
 @blueprint.post("/count")
-@blueprint.arguments(Filters, required=False, example=examples.TASK_RUN_COUNT)
-@blueprint.answers(200, answers.COUNT, read_only=True)
+@blueprint.arguments(Filters, required=False, example=COUNTED)
+@blueprint.response(200, COUNT)
+@transaction(read_only=True)
 def count_task_runs(body):
     """Count task runs.
 
     How many meet all criteria.
     """
-    return task_runs().count(body)
+    return unit_of_work().task_runs.count(body)
 
 
 @blueprint.post("/history")
-@blueprint.arguments(history.HistoryQuery, example=history.TASK_RUN_HISTORY)
-@blueprint.answers(200, history.HistoryInterval(many=True), read_only=True)
+@blueprint.arguments(HistoryQuery, example=HISTORY)
+@blueprint.response(200, HistoryInterval(many=True))
+@transaction(read_only=True)
 def task_run_history(body):
     """Read the history of task runs.
 
     How many of those that meet all criteria were expected to start in each interval, by the state they are in now, with how long they
     have been running and how late they were.
     """
-    asked = (body["history_start"], body["history_end"], body["history_interval_seconds"])
-    return unit_of_work().run_service.history("task_runs", body, *asked)
+    return unit_of_work().run_service.history(
+        "task_runs", body, body["history_start"], body["history_end"], body["history_interval_seconds"]
+    )
 
 
 @blueprint.post("/<id:id>/set_state")
-@blueprint.arguments(orchestration.SetTaskRunState, example=orchestration.SET_STATE)
-@blueprint.answers(
-    201, orchestration.StateAnswer, also={200: "WAIT or ABORT: nothing changed"}, errors=(404,), description="ACCEPT or REJECT"
-)
+@blueprint.arguments(SetTaskRunState)
+@blueprint.response(201, StateAnswer, description="ACCEPT or REJECT")
+@blueprint.alt_response(200, schema=StateAnswer, description="WAIT or ABORT: nothing changed", example=WAITS, success=True)
+@transaction()
 def set_task_run_state(body, id):
     """Set the state of a task run.
 
     The rules of orchestration decide: the state is entered, or another one instead, or none; `status` says which.
     """
-    state = new_state(now=services().clock(), **body["state"])
-    outcome = unit_of_work().orchestration.set_task_run_state(id, state, body.get("force", False))
+    outcome = unit_of_work().orchestration.set_task_run_state(id, body["state"], bool(body["force"]))
     return outcome, 200 if outcome["state"] is None else 201
 
 
 @blueprint.delete("/<id:id>")
-@blueprint.answers(204, errors=(404, 422))
+@blueprint.response(204)
+@transaction()
 def delete_task_run(id):
     """Delete a task run.
 
     Its history goes with it.
     """
-    task_runs().delete(id)
+    unit_of_work().task_runs.delete(id)
     return None, 204

@@ -1,118 +1,111 @@
 """Work queues: what agents poll, and what workers claim runs from."""
 
-from app.api.blueprint import Blueprint, page, services
-from app.db.session import get_session, in_transaction
-from app.repositories.work_queues import WorkQueues
-from app.schemas import answers, work_queues
-from app.schemas.filters import Part
-from app.services.unit_of_work import UnitOfWork
+from app.api.http import Blueprint, in_transaction, json_response, parts, transaction, unit_of_work
+from app.schemas.base import Part
+from app.schemas.flow_runs import FlowRun
+from app.schemas.work_queues import Claim, ClaimRuns, GetRuns, WorkQueue, WorkQueueCreate, WorkQueueUpdate
 
 blueprint = Blueprint(
     "Work Queues", __name__, url_prefix="/api/work_queues", description="Views of the runs that are due, for agents and workers."
 )
 
 
-def registry():
-    """The stored work queues."""
-    return WorkQueues(get_session(), services().clock)
-
-
-def queues():
-    """What agents and workers get from them."""
-    return UnitOfWork(get_session(), services()).work_queue_service
-
-
-def _columns(body):
-    return body | {"description": body["description"] or ""} if "description" in body else body
-
-
 @blueprint.post("/")
-@blueprint.arguments(work_queues.WorkQueueCreate, example=work_queues.WORK_QUEUE)
-@blueprint.answers(201, work_queues.WorkQueue, errors=(409,), description="Created")
+@blueprint.arguments(WorkQueueCreate)
+@blueprint.response(201, WorkQueue)
+@blueprint.alt_response(409, "Conflict")
+@transaction()
 def create_work_queue(body):
     """Create a work queue.
 
     Names are unique. Whatever queue a run is in, it is handed out once to workers that claim it.
     """
-    return registry().create(_columns(body))
+    return unit_of_work().work_queues.create(body), 201
 
 
 @blueprint.get("/<id:id>")
-@blueprint.answers(200, work_queues.WorkQueue, errors=(404, 422), read_only=True)
+@blueprint.response(200, WorkQueue)
+@transaction(read_only=True)
 def read_work_queue(id):
     """Read a work queue.
 
     By its id.
     """
-    return registry().require(id)
+    return unit_of_work().work_queues.require(id)
 
 
 @blueprint.get("/name/<name>")
-@blueprint.answers(200, work_queues.WorkQueue, errors=(404,), read_only=True)
+@blueprint.response(200, WorkQueue)
+@transaction(read_only=True)
 def read_work_queue_by_name(name):
     """Read a work queue by name.
 
     Names of work queues are unique.
     """
-    return registry().read_by_name(name)
+    return unit_of_work().work_queues.read_by_name(name)
 
 
 @blueprint.patch("/<id:id>")
-@blueprint.arguments(work_queues.WorkQueueUpdate, required=False, example=work_queues.WORK_QUEUE_UPDATE)
-@blueprint.answers(204, errors=(404, 409))
+@blueprint.arguments(WorkQueueUpdate, required=False)
+@blueprint.response(204)
+@blueprint.alt_response(409, "Conflict")
+@transaction()
 def update_work_queue(body, id):
     """Change a work queue.
 
     An absent field keeps its value. Runs that are claimed or running already stay so.
     """
-    registry().update(id, _columns(body))
+    unit_of_work().work_queues.update(id, body)
     return None, 204
 
 
 @blueprint.post("/filter")
-@blueprint.arguments(Part, required=False, example=work_queues.WORK_QUEUE_FILTER)
-@blueprint.answers(200, work_queues.WorkQueue(many=True), read_only=True)
+@blueprint.arguments(Part, required=False)
+@blueprint.response(200, WorkQueue(many=True))
+@transaction(read_only=True)
 def read_work_queues(body):
     """List work queues.
 
     All of them, ordered by name.
     """
-    return registry().list(*page(body))
+    return unit_of_work().work_queues.list(body["limit"], body["offset"])
 
 
 @blueprint.delete("/<id:id>")
-@blueprint.answers(204, errors=(404, 422))
+@blueprint.response(204)
+@transaction()
 def delete_work_queue(id):
     """Delete a work queue.
 
     Its runs stay, and so do the leases on them.
     """
-    registry().delete(id)
+    unit_of_work().work_queues.delete(id)
     return None, 204
 
 
 @blueprint.post("/<id:id>/get_runs")
-@blueprint.arguments(work_queues.GetRuns, required=False, example=work_queues.GET_RUNS)
-@blueprint.answers(200, answers.FlowRun(many=True), errors=(404, 503), transaction=False)
+@blueprint.arguments(GetRuns, required=False)
+@blueprint.response(200, FlowRun(many=True))
+@blueprint.alt_response(503, "ServiceUnavailable")
 def read_work_queue_runs(body, id):
     """Look at the runs that are due.
 
     Those in a SCHEDULED state, longest due first, as many as the queue's concurrency limit leaves room for; none while it is paused.
     Nothing is taken: two agents that ask at the same time see the same runs.
     """
-    limit, _ = page(body)
-    agent_id = body.get("agent_id")
 
     def look():
-        return queues().runs(id, limit, body.get("scheduled_before"), agent_id)
+        return unit_of_work().work_queue_service.runs(id, body["limit"], body["scheduled_before"], body["agent_id"])
 
     # most agents do not say who they are, and then there is nothing to write
-    return in_transaction(services().database, look, read_only=agent_id is None)
+    return json_response(in_transaction(look, read_only=body["agent_id"] is None))
 
 
 @blueprint.post("/<id:id>/claim_runs")
-@blueprint.arguments(work_queues.ClaimRuns, required=False, example=work_queues.CLAIM_RUNS)
-@blueprint.answers(200, work_queues.Claim(many=True), errors=(404, 409))
+@blueprint.arguments(ClaimRuns, required=False)
+@blueprint.response(200, Claim(many=True))
+@blueprint.alt_response(409, "Conflict")
+@transaction()
 def claim_work_queue_runs(body, id):
     """Claim runs that are due.
 
@@ -120,6 +113,5 @@ def claim_work_queue_runs(body, id):
     whichever queues. A lease that is not renewed in time puts its run back to SCHEDULED. `scheduled_before` in the future claims runs ahead
     of their time, which is then the worker's to wait for.
     """
-    limit, _ = page(body)
-    lease_seconds = body.get("lease_seconds") or services().settings.lease_seconds
-    return queues().claim(id, limit, lease_seconds, body.get("scheduled_before"), body.get("worker"))
+    seconds = body["lease_seconds"] or parts().settings.lease_seconds
+    return unit_of_work().work_queue_service.claim(id, body["limit"], seconds, body["scheduled_before"], body["worker"])

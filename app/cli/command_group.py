@@ -5,7 +5,6 @@ import logging
 import os
 import sys
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 from pathlib import Path
 
 import click
@@ -15,8 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from app.db import migrate
 from app.db.failures import driver_message, failure
-from app.domain import bounds
 from app.errors import AppError, InvalidField, Unavailable
+from app.schemas.context import Context, LoadContext
 from app.services.unit_of_work import UnitOfWork
 
 EXIT_CODES = """\b
@@ -62,16 +61,12 @@ class CommandGroup(AppGroup):
         with errors_on_one_line():
             if not current_app:
                 ctx.with_resource(ctx.ensure_object(ScriptInfo).load_app().app_context())
-            # the bounds hold for this command, not for whoever called it from Python
-            result = copy_context().run(self._invoke_within_bounds, ctx)
+            # options are checked, by the rules of the API's requests, as they are parsed
+            with Context(LoadContext.of(mintaka())):
+                result = super().invoke(ctx)
             # a disk that is full, or a pipe that is closed, shows here and not when the interpreter ends
             flush()
             return result
-
-    def _invoke_within_bounds(self, ctx):
-        # options are checked against the bounds as they are parsed, which is inside
-        bounds.enforce(mintaka().settings.bounds)
-        return super().invoke(ctx)
 
 
 class StandaloneCommand(click.Command):

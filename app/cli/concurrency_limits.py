@@ -7,7 +7,7 @@ from app.cli.options import checked, page_options, tell_rest, whole_list
 from app.cli.output import output_option, plain, print_json, print_table
 from app.domain.plurals import counted
 from app.errors import NotFound
-from app.schemas.orchestration import ConcurrencyLimitCreate
+from app.schemas.concurrency_limits import ConcurrencyLimitCreate
 
 concurrency_limits = CommandGroup("concurrency-limits", help="Limit how many task runs with a tag may run at a time.")
 

@@ -28,8 +28,9 @@ from app.domain.runs import NewFlowRun
 from app.domain.schedules.daylight import explain
 from app.domain.states import StateType, new_state
 from app.errors import InvalidSchedule
+from app.schemas.deployments import ScheduleRuns
 from app.schemas.filters import Page
-from app.schemas.requests import DeploymentFlowRunCreate, ScheduleRuns
+from app.schemas.flow_runs import DeploymentFlowRunCreate
 
 # Where a member of a schedule has another name on the command line
 OPTIONS = {"anchor_date": "--anchor", "day_or": "--no-day-or"}

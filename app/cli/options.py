@@ -6,8 +6,9 @@ from typing import NamedTuple
 import click
 from marshmallow import ValidationError
 
-from app.domain import bounds, json_values
+from app.domain import json_values
 from app.errors import InvalidField
+from app.schemas.context import current
 from app.schemas.filters import Page
 
 
@@ -83,7 +84,7 @@ def page_options(command):
         if every and limit is not None:
             raise click.UsageError("Give --limit or --all, not both.", click.get_current_context())
         if limit is None and not every:
-            limit = bounds.in_force().page_size
+            limit = current().bounds.page_size
         return command(*args, part=ListPart(limit, offset), **options)
 
     every = click.option("--all", "every", is_flag=True, help="All there are, in place of a limit.")
@@ -130,7 +131,7 @@ def parameters(ctx, param, pairs):
         if not key or not equals:
             raise click.BadParameter(f"{pair!r} is not of the form KEY=JSON, such as limit=5.")
         try:
-            found[key] = json_values.loads(text.encode(), bounds.in_force().json_depth)
+            found[key] = json_values.loads(text.encode(), current().bounds.json_depth)
         except InvalidField as error:
             reason = error.reason.replace("The body", "It")
             raise click.BadParameter(f"The value of {key!r}: {reason} It must be JSON; a string has its quotes: '{key}=\"...\"'.") from None

@@ -4,11 +4,10 @@ import os
 import time
 from contextlib import contextmanager
 
-from flask import g, has_app_context
 from sqlalchemy.exc import DBAPIError, TimeoutError
 from sqlalchemy.orm import Session
 
-from app.db import failures, migrate
+from app.db import failures
 from app.db.clock import DatabaseClock
 from app.db.engine import database_url, engines, turn_taking
 from app.domain.clock import utcnow
@@ -105,24 +104,3 @@ class Database:
         if self._engines is not None and self._pid == os.getpid():
             self._close_idle()
         self._pid = self._engines = None
-
-
-def get_session():
-    """Return the session of the request or command that is being handled."""
-    return g.session
-
-
-def in_transaction(database, work, read_only=False):
-    """Run `work()` with `get_session()` bound to one transaction, and return what it returned."""
-
-    def bound(session):
-        g.session = session
-        try:
-            return work()
-        finally:
-            del g.session
-
-    if not has_app_context():
-        raise RuntimeError("in_transaction needs an application context")
-    migrate.require(database)
-    return database.run(bound, read_only=read_only)

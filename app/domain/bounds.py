@@ -1,6 +1,5 @@
 """The sizes a request may have. Settings fill them in; the schemas read the ones that are in force for the request at hand."""
 
-from contextvars import ContextVar
 from dataclasses import dataclass
 
 
@@ -17,16 +16,3 @@ class Bounds:
     filter_values: int = 1000
     page_size: int = 200
     runs_per_request: int = 10_000
-
-
-_in_force = ContextVar("bounds", default=Bounds())  # noqa: B039 - a frozen value
-
-
-def in_force():
-    """The `Bounds` of the request being handled."""
-    return _in_force.get()
-
-
-def enforce(bounds):
-    """Put `bounds` in force for the current request or command."""
-    _in_force.set(bounds)

@@ -1,42 +1,58 @@
 """Request bodies of the list and count routes, made from the table of criteria in `app.domain.filters`."""
 
-from marshmallow import fields, post_load
-
-from app.domain import bounds
 from app.domain.filters import CRITERIA
 from app.domain.states import StateType
-from app.schemas.base import INT32, Body, Boolean, BoundedList, Choice, Id, Instant, Text, Whole
+from app.schemas import fields
+from app.schemas.base import Body, Part
+from app.schemas.context import Bound
+from app.schemas.fields import MAX_INT32, MIN_INT32
 
 VALUES = {
-    "uuid": Id,
-    "text": lambda: Text(longest=None),
-    "tags": lambda: Text(longest=None),
-    "state_type": lambda: Choice(list(StateType)),
-    "instant": lambda **kwargs: Instant(**kwargs),
+    "uuid": fields.UUID,
+    "text": fields.String,
+    "tags": fields.String,
+    "state_type": lambda: fields.Enum(StateType),
 }
+
+
+def _values(kind, description):
+    return fields.List(VALUES[kind](), description, max=Bound("filter_values"), allow_none=True)
+
+
+def _text(_kind, description):
+    return fields.String(description, allow_none=True)
+
+
+def _instant(_kind, description):
+    return fields.Instant(description, allow_none=True)
+
+
+def _integer(_kind, description):
+    return fields.Integer(description, min=MIN_INT32, max=MAX_INT32, allow_none=True)
+
+
+def _boolean(_kind, description):
+    return fields.Boolean(description, allow_none=True)
+
 
 # What an operator takes, and what it asks for
 OPERATORS = {
-    "any_": (lambda kind, **more: BoundedList(VALUES[kind](), "filter_values", **more), "One of these. An empty list matches nothing."),
-    "not_any_": (lambda kind, **more: BoundedList(VALUES[kind](), "filter_values", **more), "None of these."),
-    "all_": (lambda kind, **more: BoundedList(VALUES[kind](), "filter_values", **more), "All of these, and maybe others."),
-    "like_": (lambda _kind, **more: Text(longest=None, **more), "Contains this text, in upper or lower case."),
-    "before_": (lambda _kind, **more: Instant(**more), "At or before this instant."),
-    "after_": (lambda _kind, **more: Instant(**more), "At or after this instant."),
-    "le_": (lambda _kind, **more: Whole(*INT32, **more), "At most this."),
-    "ge_": (lambda _kind, **more: Whole(*INT32, **more), "At least this."),
-    "eq_": (lambda _kind, **more: Boolean(**more), "Exactly this."),
-    "is_null_": (lambda _kind, **more: Boolean(**more), "true: has none; false: has one."),
-    "exists_": (lambda _kind, **more: Boolean(**more), "true: has one; false: has none."),
+    "any_": (_values, "One of these. An empty list matches nothing."),
+    "not_any_": (_values, "None of these."),
+    "all_": (_values, "All of these, and maybe others."),
+    "like_": (_text, "Contains this text, in upper or lower case."),
+    "before_": (_instant, "At or before this instant."),
+    "after_": (_instant, "At or after this instant."),
+    "le_": (_integer, "At most this."),
+    "ge_": (_integer, "At least this."),
+    "eq_": (_boolean, "Exactly this."),
+    "is_null_": (_boolean, "true: has none; false: has one."),
+    "exists_": (_boolean, "true: has one; false: has none."),
 }
 
 
 def _operators(criterion):
-    asked = {}
-    for operator in criterion.operators:
-        make, help = OPERATORS[operator]
-        asked[operator] = make(criterion.kind, allow_none=True, metadata={"description": help})
-    return asked
+    return {operator: OPERATORS[operator][0](criterion.kind, OPERATORS[operator][1]) for operator in criterion.operators}
 
 
 def _schema(name, members, doc):
@@ -75,37 +91,5 @@ class Filters(Body):
     deployments = _nested(ENTITY_FILTERS["deployments"])
 
 
-def page_size():
-    """The largest `limit` of a list."""
-    return bounds.in_force().page_size
-
-
-class Part(Body):
-    """Which part of a list."""
-
-    limit = Whole(0, page_size, allow_none=True, metadata={"description": "At most so many; the maximum if not given.", "example": 20})
-    offset = Whole(allow_none=True, metadata={"description": "Pass over so many first.", "example": 0})
-
-
 class Page(Filters, Part):
     """Criteria, and which part of what meets them."""
-
-
-class LogFilters(Part):
-    """Criteria on logs, and which part of what meets them."""
-
-    logs = _nested(ENTITY_FILTERS["logs"])
-    filter = fields.Nested(
-        ENTITY_FILTERS["logs"], allow_none=True, metadata={"description": "What clients of the reference send in place of `logs`."}
-    )
-
-    @post_load
-    def _one_name(self, body, **kwargs):
-        given = body.pop("filter", None)
-        return body | ({"logs": given} if body.get("logs") is None and given is not None else {})
-
-
-def sorted_page(name, sorts, page=Page):
-    """A `page` whose order can be chosen from `sorts`, the first being the default."""
-    order = Choice(list(sorts), allow_none=True, metadata={"description": f"The order; {next(iter(sorts))} if not given."})
-    return type(name, (page,), {"sort": order, "__doc__": page.__doc__})

@@ -1,52 +1,39 @@
-"""Saved searches: what comes in, what is answered, and the examples."""
+"""Saved searches: what comes in, what is answered, and examples."""
 
-from marshmallow import Schema, fields
+from app.schemas import fields
+from app.schemas.base import STORED, Body, Stored
+from app.schemas.context import Bound
 
-from app.schemas.answers import Answer
-from app.schemas.base import Body, BoundedList, Text
-from app.schemas.filters import Part
+NAME = "Unique among saved searches."
+FILTERS = "The criteria, as the dashboard understands them."
 
 
 class SavedSearchFilter(Body):
     """One criterion, as a dashboard understands it. The server keeps it and never reads it."""
 
-    object = Text(longest=None, required=True, metadata={"description": "What is searched.", "example": "flow_run"})
-    property = Text(longest=None, required=True, metadata={"description": "Which of its properties.", "example": "state"})
-    type = Text(longest=None, required=True, metadata={"description": "The type of the property.", "example": "state"})
-    operation = Text(longest=None, required=True, metadata={"description": "How the property is compared.", "example": "any"})
-    value = fields.Raw(required=True, allow_none=True, metadata={"description": "Any JSON value.", "example": ["FAILED"]})
+    object = fields.String("What is searched.", required=True, example="flow_run")
+    property = fields.String("Which of its properties.", required=True, example="state")
+    type = fields.String("The type of the property.", required=True, example="state")
+    operation = fields.String("How the property is compared.", required=True, example="any")
+    value = fields.Raw("Any JSON value.", required=True, allow_none=True, example=["FAILED"])
 
 
 class SavedSearchPut(Body):
     """A saved search to create, or to change by its name."""
 
-    name = Text(required=True, metadata={"description": "Unique among saved searches.", "example": "failed-runs"})
-    filters = BoundedList(fields.Nested(SavedSearchFilter), "filter_values", load_default=list)
+    name = fields.String(NAME, max=fields.MAX_TEXT, required=True, example="failed-runs")
+    filters = fields.List(fields.Nested(SavedSearchFilter), FILTERS, max=Bound("filter_values"), load_default=list)
+
+    example = {
+        "name": "failed-runs",
+        "filters": [{"object": "flow_run", "property": "state", "type": "state", "operation": "any", "value": ["FAILED"]}],
+    }
 
 
-class SavedSearchPage(Part):
-    """Which part of the list."""
-
-
-class SavedSearchCriterion(Schema):
-    """One criterion."""
-
-    object = fields.String(required=True)
-    property = fields.String(required=True)
-    type = fields.String(required=True)
-    operation = fields.String(required=True)
-    value = fields.Raw(required=True, allow_none=True)
-
-
-class SavedSearch(Answer):
+class SavedSearch(Stored):
     """A saved search."""
 
-    name = fields.String(required=True, metadata={"example": "failed-runs"})
-    filters = fields.List(fields.Nested(SavedSearchCriterion), required=True)
+    name = fields.String(NAME, required=True)
+    filters = fields.List(fields.Nested(SavedSearchFilter), FILTERS, required=True)
 
-
-SAVED_SEARCH = {
-    "name": "failed-runs",
-    "filters": [{"object": "flow_run", "property": "state", "type": "state", "operation": "any", "value": ["FAILED"]}],
-}
-SAVED_SEARCH_FILTER = {"limit": 20}
+    example = STORED | SavedSearchPut.example

@@ -26,7 +26,7 @@ import orjson
 from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
-from app.api.problems import PROBLEM, as_document
+from app.api.http.problems import PROBLEM, problem_members
 from app.domain.ids import new_id
 from app.serving.config import settings
 from app.serving.connection import PIECE, Connection, State, Waiting
@@ -329,7 +329,7 @@ class Worker(ThreadWorker):
         """Return the answer to a request that the application does not see, and log why."""
         request_id = new_id()
         self.log.warning("Request %s was refused with %d: %s", request_id, status, reason)
-        document = as_document(status, detail)
+        document = problem_members(status, detail)
         body = orjson.dumps(document)
         head = (
             f"HTTP/1.1 {status} {document['title']}",

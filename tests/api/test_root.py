@@ -70,6 +70,13 @@ def test_a_slash_more_or_less_at_the_end_of_a_path_means_the_same(api):
     assert api.get("/docs").headers["Location"].endswith("/api/docs/")
 
 
+@pytest.mark.parametrize("path", ["/flows", "/flows/", "/flows/filter", "/flows/filter/", "/deployments", "/deployments/"])
+def test_the_wrong_method_is_405_with_or_without_the_slash(api, path):
+    refused = api.get(path)
+    problem(refused, 405)
+    assert "POST" in refused.headers["Allow"]
+
+
 def test_the_api_document_names_every_route(api):
     document = json.loads(api.get("/openapi.json").data)
     routes = {

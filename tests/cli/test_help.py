@@ -7,8 +7,8 @@ import click
 import pytest
 
 from app import cli
-from app.domain import bounds
 from app.program import mintaka
+from app.schemas.context import Context, LoadContext
 
 GROUPS = {
     "blocks": {"ls", "generate-key", "rotate", "register"},
@@ -57,8 +57,8 @@ def examples_of(words):
 
 
 def take(command, arguments):
-    bounds.enforce(bounds.Bounds())
-    command.make_context(command.name, arguments)
+    with Context(LoadContext()):
+        command.make_context(command.name, arguments)
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.config import Settings
 from app.db import engine, failures
-from app.db.session import Database, get_session, in_transaction
+from app.db.session import Database
 from app.errors import Conflict, NotFound, Unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -168,16 +168,6 @@ def test_a_fault_of_ours_is_not_tried_again_and_stays_what_it_is(counters):
         counters.run(work)
     assert len(attempts) == 1
     assert "SELECT nothing FROM" in str(raised.value)
-
-
-def test_a_view_has_the_session_only_while_its_transaction_lasts(app):
-    database = app.extensions["mintaka"].database
-    with app.app_context():
-        assert in_transaction(database, lambda: get_session().execute(text("SELECT 7")).scalar()) == 7
-        with pytest.raises(AttributeError):
-            get_session()
-    with pytest.raises(RuntimeError, match="application context"):
-        in_transaction(database, lambda: None)
 
 
 def test_transactions_that_deadlock_both_come_to_an_end(postgres_counters):

@@ -33,7 +33,7 @@ CONSOLE = re.compile(r"^   \$ (?P<command>mintaka .*)\n(?P<output>(?:   .*\n)+)"
 FOREIGN_COMMANDS = {"openapi", "routes", "run", "shell"}
 EXAMPLES_OF_GUNICORN = {"--workers"}
 # Files of Swagger UI and of Flask, which nobody asks for by hand
-ASSETS = ("/api/docs/<", "/static/<")
+ASSETS = ("/api/docs/assets/<", "/api/docs/static/<", "/static/<")
 
 
 def page(name):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.encodings import unpack
+from app.api.http.encodings import unpack
 
 
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=3))

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from app.api.hosts import is_allowed, is_own
+from app.api.http.hosts import is_allowed, is_own
 
 OWN = {ipaddress.ip_address("192.0.2.7"), ipaddress.ip_address("2001:db8::7")}
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain import json_values
-from app.schemas.base import StateCreate
+from app.schemas.states import StateCreate
 from app.worker import Cancelled, Run, current_run
 from app.worker.api import Api, Refused, Unreachable, backoff
 from app.worker.handlers import LONGEST_RESULT, call, current, load, run_command, state
@@ -219,7 +219,7 @@ def test_every_message_is_one_that_the_server_takes(text, other):
     document = state("FAILED", text + other + text * 3)
     # as it comes off the wire, where the rules for text apply
     body = json_values.loads(json.dumps(document).encode(), 64)
-    assert StateCreate().load(body)["message"] == document["message"]
+    assert StateCreate().load(body).message == document["message"]
     assert len(document["message"]) <= 2_000
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.domain.blocks import MAX_DEPTH, MAX_HELD, check_nesting, checksum, definition, document_references, schema_references
 from app.errors import InvalidField
-from app.schemas import blocks, examples
+from app.schemas.block_schemas import CHECKSUM, FIELDS
 
 LOCAL_STORAGE = {
     "title": "LocalStorageBlock",
@@ -47,7 +47,7 @@ def test_a_checksum_is_the_one_that_clients_compute(fields, expected):
 
 
 def test_the_examples_know_their_own_checksum():
-    assert checksum(blocks.FIELDS) == examples.PATH["checksum"]
+    assert checksum(FIELDS) == CHECKSUM
 
 
 @given(st.dictionaries(st.text(), st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists)), st.text())

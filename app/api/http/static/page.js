@@ -61,16 +61,13 @@
     },
   });
 
+  // what is plain data comes from the server's settings, with the page
+  const page = document.getElementById("swagger-ui");
   window.ui = SwaggerUIBundle({
+    ...JSON.parse(page.dataset.config),
     dom_id: "#swagger-ui",
-    url: "../openapi.json",
+    url: page.dataset.url,
     plugins: [learnFromAnswers],
     requestInterceptor: fillIn,
-    tryItOutEnabled: true,
-    deepLinking: true,
-    displayRequestDuration: true,
-    defaultModelsExpandDepth: 0,
-    // the default sends the document to a validator on the internet
-    validatorUrl: null,
   });
 })();

@@ -1,4 +1,4 @@
-"""Errors as problem documents (RFC 9457): one table gives each error a status, one function writes the document."""
+"""Errors as problems (RFC 9457): one table gives each error a status, one function writes the answer."""
 
 import logging
 from http import HTTPStatus
@@ -6,11 +6,11 @@ from http import HTTPStatus
 import marshmallow
 import orjson
 from flask import Response, g
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, UnprocessableEntity
 
 from app import errors
 from app.db.failures import driver_message
-from app.schemas.base import MISSING, NULL, UNKNOWN
+from app.schemas.fields import MISSING, NULL, UNKNOWN
 
 log = logging.getLogger("mintaka.database")
 
@@ -37,36 +37,44 @@ DETAILS = {
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 # What a client sent decides how much there is to say; this decides how much is said
-MOST_ITEMS = 100
-LONGEST_STEP = 80
+MAX_ITEMS = 100
+MAX_STEP = 80
 
 PROBLEM = "application/problem+json"
 
 KINDS = {MISSING: "missing", NULL: "null", UNKNOWN: "unknown_field"}
 
 
+class Invalid(UnprocessableEntity):
+    """A request whose path, query or body is not valid, as `items` say."""
+
+    def __init__(self, items):
+        super().__init__()
+        self.items = items
+
+
 def problem(status, detail, items=None, headers=None):
-    """The response for an error. `items` are those of `errors` in a 422."""
-    document = as_document(status, detail) | ({} if items is None else {"errors": items})
-    return Response(orjson.dumps(document), status, headers, content_type=PROBLEM)
+    """Return the response for an error. `items` are those of `errors` in a 422."""
+    members = problem_members(status, detail) | ({} if items is None else {"errors": items})
+    return Response(orjson.dumps(members), status, headers, content_type=PROBLEM)
 
 
-def as_document(status, detail):
-    """The problem document that an error is described with."""
+def problem_members(status, detail):
+    """Return the members of a problem."""
     title = TITLES.get(status) or HTTPStatus(status).phrase
     return {"type": "about:blank", "title": title, "status": status, "detail": detail}
 
 
 def item(loc, message, kind="invalid"):
-    """One member of `errors`: where, what is wrong, and which kind of wrong it is."""
+    """Return one member of `errors`: where, what is wrong, and which kind of wrong it is."""
     return {"loc": list(loc), "msg": message, "type": kind}
 
 
 def invalid(items):
-    """The 422 response for `items`, the first MOST_ITEMS of them; its `detail` says the first few."""
+    """Return the 422 response for `items`, the first MAX_ITEMS of them; its `detail` says the first few."""
     said = [f"{'.'.join(str(step) for step in entry['loc'][1:]) or entry['loc'][0]}: {entry['msg']}" for entry in items[:3]]
     more = f" (and {len(items) - 3} more)" if len(items) > 3 else ""
-    return problem(422, " ".join(said) + more, items[:MOST_ITEMS])
+    return problem(422, " ".join(said) + more, items[:MAX_ITEMS])
 
 
 def flatten(messages, loc):
@@ -74,7 +82,7 @@ def flatten(messages, loc):
     if isinstance(messages, dict):
         for key, below in messages.items():
             # what marshmallow says of an object as a whole it says under this name
-            step = key[:LONGEST_STEP] if isinstance(key, str) else key
+            step = key[:MAX_STEP] if isinstance(key, str) else key
             yield from flatten(below, loc if key == marshmallow.exceptions.SCHEMA else (*loc, step))
     elif isinstance(messages, list):
         for message in messages:
@@ -84,7 +92,7 @@ def flatten(messages, loc):
 
 
 def register(app):
-    """Answer every error of `app` with a problem document."""
+    """Answer every error of `app` with a problem."""
 
     @app.errorhandler(errors.AppError)
     def handle_app_error(error):
@@ -96,17 +104,14 @@ def register(app):
             log.warning("request %s: %s (%s)", g.get("request_id"), error, driver_message(error) or "no more is known")
         return problem(status, str(error), headers={"Retry-After": "1"} if status == 503 else None)
 
-    @app.errorhandler(marshmallow.ValidationError)
-    def handle_validation_error(error):
-        return invalid(list(flatten(error.messages, ("body",))))
-
     @app.errorhandler(HTTPException)
     def handle_http_exception(error):
         if isinstance(error, InternalServerError):
             # Flask has logged it
             return problem(500, f"The server failed. Its log has the reason under request id {g.get('request_id')}.")
+        if isinstance(error, Invalid):
+            return invalid(error.items)
         if error.code is None or error.code < 400:
             return error.get_response()
         headers = [(name, value) for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")]
-        items = getattr(error, "items", None)
-        return invalid(items) if items else problem(error.code, DETAILS.get(error.code) or error.description or error.name, headers=headers)
+        return problem(error.code, DETAILS.get(error.code) or error.description or error.name, headers=headers)

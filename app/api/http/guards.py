@@ -1,0 +1,113 @@
+"""What is asked of every request before its view sees it, and of its body afterwards."""
+
+import re
+import time
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from flask import abort, current_app, g, request
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+
+from app.api.http.encodings import content_coding
+from app.api.http.hosts import check_host
+from app.api.http.problems import MAX_STEP, Invalid, item
+from app.domain.ids import new_id
+from app.schemas.fields import UNKNOWN
+
+API_VERSION = (0, 6, 0)
+# Those of our own that scripts of a page may want to read
+ANSWER_HEADERS = ("X-Request-ID", "Preference-Applied", "Retry-After")
+# What browsers show: links to these may carry anything
+PAGES = "/api/docs"
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
+
+# How much of a body that nobody wants is read, and for how many seconds
+MAX_UNWANTED = 64 * 1024 * 1024
+UNWANTED_SECONDS = 10
+PIECE = 256 * 1024
+
+
+def check():
+    """Before every request: give it an id, and refuse what no route accepts."""
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if REQUEST_ID.fullmatch(given) else str(new_id())
+    settings = current_app.extensions["mintaka"].settings
+    check_host(request.environ, settings.allowed_hosts)
+    if request.routing_exception is not None:
+        if isinstance(request.routing_exception, NotFound):
+            _check_method()
+        return
+    if (request.content_length or 0) > settings.max_body_bytes:
+        # most views would find out when they read it, but some read no body
+        abort(413)
+    _check_api_version()
+    if request.method not in SAFE_METHODS:
+        _check_origin(settings.allowed_origins)
+        _check_content_type()
+    if request.query_string:
+        _check_query()
+
+
+def read_the_rest(response):
+    """After every request: read what is left of its body, within bounds, and pass `response` on.
+
+    A client that is still sending when its connection is closed sees that it broke, and not the answer that says why.
+    """
+    if request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ:
+        left, deadline = MAX_UNWANTED, time.monotonic() + UNWANTED_SECONDS
+        # whatever is wrong with the rest, the answer stands
+        with suppress(Exception):
+            while left > 0 and time.monotonic() < deadline and (piece := request.environ["wsgi.input"].read(PIECE)):
+                left -= len(piece)
+    return response
+
+
+def _check_method():
+    """werkzeug finds a path with a slash more or less only by the right method: the wrong one is 405 there too, not 404."""
+    path = request.path.removesuffix("/") if request.path.endswith("/") else f"{request.path}/"
+    methods = current_app.create_url_adapter(request).allowed_methods(path)
+    if methods:
+        raise MethodNotAllowed(methods)
+
+
+def _check_query():
+    """A route that has no query parameters refuses them all; those that have some have a schema for them. Pages are not so strict."""
+    if request.path.startswith(PAGES) or getattr(current_app.view_functions[request.endpoint], "reads_query", False):
+        return
+    unknown = [item(("query", name[:MAX_STEP]), UNKNOWN, "unknown_field") for name in request.args]
+    if unknown:
+        raise Invalid(unknown)
+
+
+def _check_api_version():
+    """Clients of the reference say which API version they speak; the rule is the reference's."""
+    asked = request.headers.get("X-PREFECT-API-VERSION")
+    if not asked:
+        return
+    served = ".".join(map(str, API_VERSION))
+    parts = asked.split(".")
+    if len(parts) != 3 or not all(part.isdecimal() and len(part) < 10 for part in parts):
+        abort(400, f"The header X-PREFECT-API-VERSION must have the form x.y.z, such as {served}.")
+    major, minor, patch = map(int, parts)
+    if (major, minor) != API_VERSION[:2] or patch > API_VERSION[2]:
+        abort(
+            400,
+            f"This server speaks API version {served} and earlier ones of {API_VERSION[0]}.{API_VERSION[1]}; the request asks for another.",
+        )
+
+
+def _check_origin(allowed):
+    """A browser says on whose behalf it calls. Without this, any page a user visits could make changes here."""
+    origin = request.headers.get("Origin")
+    if origin is not None and origin not in allowed and urlsplit(origin).netloc != request.host:
+        abort(403, "Requests from pages of another origin are refused; MINTAKA_ALLOWED_ORIGINS lists those that are let in.")
+
+
+def _check_content_type():
+    """A body that is not declared to be JSON is refused, not passed over: a form could otherwise call what takes no body."""
+    has_body = bool(request.content_length) or request.headers.get("Transfer-Encoding") is not None
+    if (has_body or request.content_type) and not request.is_json:
+        abort(415, "Send the body as JSON, with Content-Type: application/json.")
+    if has_body:
+        content_coding()

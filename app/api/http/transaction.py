@@ -1,0 +1,64 @@
+"""One transaction around a view, and its result as JSON."""
+
+from functools import wraps
+
+import orjson
+from flask import Response, current_app, g
+
+from app.db import migrate
+from app.services.unit_of_work import UnitOfWork
+
+
+def parts():
+    """Return what `create_app` put together: settings, clock, database, policy, vault."""
+    return current_app.extensions["mintaka"]
+
+
+def unit_of_work():
+    """Return the UnitOfWork of the request at hand, inside its transaction."""
+    return g.unit_of_work
+
+
+def in_transaction(work, read_only=False):
+    """Run `work()` in one transaction, where `unit_of_work()` is bound to it, and return what it returned."""
+    ours = parts()
+
+    def bound(session):
+        g.unit_of_work = UnitOfWork(session, ours)
+        return work()
+
+    migrate.require(ours.database)
+    try:
+        return ours.database.run(bound, read_only=read_only)
+    finally:
+        g.pop("unit_of_work", None)
+
+
+def transaction(read_only=False):
+    """Decorate a view that returns a value, or (value, status), or (value, status, headers).
+
+    The view runs in one transaction, which its return commits and an exception rolls back; then the value is answered as JSON.
+    Nothing walks through the value: the schema of `Blueprint.response` documents it.
+    """
+
+    def decorate(view):
+        @wraps(view)
+        def answer(*args, **kwargs):
+            result = in_transaction(lambda: view(*args, **kwargs), read_only)
+            return json_response(*result) if isinstance(result, tuple) else json_response(result)
+
+        # for the API document: such a route may answer 503
+        answer.in_transaction = True
+        return answer
+
+    return decorate
+
+
+def json_response(value, status=200, headers=None):
+    """Return `value` as a JSON response; without a body for 204."""
+    if status == 204:
+        response = Response(status=204, headers=headers)
+        # a type without a body is Flask's default, not ours to promise
+        del response.headers["Content-Type"]
+        return response
+    return Response(orjson.dumps(value), status, headers, content_type="application/json")
