@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api.asking import ok
+from tests.api.asking import ok, problem
 from tests.api.factories import make_due_runs, make_flow, make_flow_run, make_task_run, make_work_queue
 
 NOON = datetime(2022, 6, 1, 12, tzinfo=UTC)
@@ -122,6 +122,41 @@ def test_a_subflow_that_a_worker_holds_by_a_lease_of_its_own_goes_on(api, tag):
     assert read(api, child)["state_type"] == "PENDING"
     assert slots(api, tag) == [inner["id"]]
     ok(api.post(f"/flow_runs/{child['id']}/set_state", json={"state": {"type": "RUNNING"}, "lease_id": claim["lease_id"]}), 201)
+
+
+def test_a_limit_is_reset_for_task_runs_that_nobody_ends(api, tag):
+    one, two = (make_task_run(api, tags=[tag]) for _ in range(2))
+    enter(api, one, "RUNNING")
+    limit = ok(api.post(f"/concurrency_limits/tag/{tag}/reset"))
+    assert limit == ok(api.get(f"/concurrency_limits/tag/{tag}"))
+    assert (limit["active_slots"], limit["concurrency_limit"], read(api, one)["state_type"]) == ([], 10, "RUNNING")
+    enter(api, two, "RUNNING")
+    # what is running after all gives nothing back that it does not hold
+    enter(api, one, "COMPLETED")
+    assert slots(api, tag) == [two["id"]]
+    problem(api.post("/concurrency_limits/tag/none/reset"), 404)
+
+
+def test_the_runs_that_take_up_room_in_a_queue_are_listed_with_who_holds_them_since_when(api, api_clock, tag):
+    due, taken = make_due_runs(api, 2, due=NOON - timedelta(hours=1), tags=[tag])
+    queue = make_work_queue(api, filter={"tags": [tag]}, concurrency_limit=2)
+    (claim,) = ok(api.post(f"/work_queues/{queue['id']}/claim_runs", json={"limit": 1, "worker": "w1", "lease_seconds": 60}))
+    api_clock.advance(seconds=5)
+    enter(api, taken, "RUNNING")
+    api_clock.advance(seconds=5)
+    ok(api.post(f"/flow_runs/{due['id']}/set_state", json={"state": {"type": "RUNNING"}, "lease_id": claim["lease_id"]}), 201)
+    held = ok(api.post(f"/work_queues/{queue['id']}/holders"))
+    running = {"state_type": "RUNNING", "state_name": "Running"}
+    assert held == [
+        {"id": due["id"], "name": due["name"], "deployment_id": due["deployment_id"], "since": NOON.isoformat(), "worker": "w1"}
+        | running
+        | {"lease_expires_at": claim["lease_expires_at"]},
+        {"id": taken["id"], "name": taken["name"], "deployment_id": taken["deployment_id"], "worker": None, "lease_expires_at": None}
+        | running
+        | {"since": (NOON + timedelta(seconds=5)).isoformat()},
+    ]
+    assert ok(api.post(f"/work_queues/{queue['id']}/holders", json={"limit": 1, "offset": 1})) == held[1:]
+    problem(api.post(f"/work_queues/{uuid4()}/holders"), 404)
 
 
 def test_other_runs_are_left_alone(api, tag):
