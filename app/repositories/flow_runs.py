@@ -41,7 +41,7 @@ class FlowRuns(Runs):
     kind = "Flow run"
     sorts = run_sorts(FLOW_RUN)
     unique = UNIQUE
-    statements = RunStatements(FLOW_RUN, FLOW_RUN_STATE, COLUMNS, UNIQUE)
+    statements = RunStatements(FLOW_RUN, FLOW_RUN_STATE, COLUMNS, UNIQUE, locked=("deployment_id", "parent_task_run_id"))
     selection = statements.selection
     # itself, then those that its task runs stand for, as transitions lock them; a deletion would lock the latter last
     locks_for_delete = (

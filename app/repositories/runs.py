@@ -33,6 +33,7 @@ SHARED_COLUMNS = (
 
 # Columns that entering a state changes, apart from `updated` and `state_id`
 TIMES = tuple(RunTimes.__dataclass_fields__)
+LOCKED = ("id", "state_id", "state_type", "state_name", *TIMES)
 ENTERED = {
     "state_type": Text,
     "state_name": Text,
@@ -71,15 +72,20 @@ def with_state(table, state_table, *columns):
 
 
 class RunStatements:
-    """The statements on the runs of one kind and on the history of their states."""
+    """The statements on the runs of one kind and on the history of their states.
 
-    def __init__(self, table, state_table, columns, unique):
+    `columns` are those of an answer, `unique` the names of those that identify a run, `locked` of those that a transition needs to know
+    besides what both kinds have.
+    """
+
+    def __init__(self, table, state_table, columns, unique, locked):
         state = state_table.c
         self.run_id = state[f"{table.name}_id"]
         by_id = table.c.id == bindparam("wanted")
         self.selection = with_state(table, state_table, *columns)
         self.by_unique = self.selection.where(*(table.c[name] == bindparam(name) for name in unique))
-        self.lock = select(table).where(by_id).with_for_update(key_share=True)
+        # parameters and inputs may be megabytes, and a transition needs none of them
+        self.lock = select(*(table.c[name] for name in (*LOCKED, *locked))).where(by_id).with_for_update(key_share=True)
         self.update = update(table).where(by_id)
         key = [table.c[name] for name in unique]
         self.insert = insert(table).on_conflict_do_nothing(index_elements=key).returning(*columns)
@@ -163,7 +169,10 @@ class Runs(FilteredRepository):
         return [row._asdict() for row in self.session.execute(self.statements.history, {"run_id": run_id})]
 
     def lock(self, id):
-        """Lock the row `id` until the transaction ends. Return the whole row, and its current `State` or None. Raise NotFound."""
+        """Lock the row `id` until the transaction ends. Return what transitions need of it, and its current `State` or None.
+
+        Raise NotFound.
+        """
         # in two statements: one that has waited for the lock would join the new row with the state of the old one
         run = self.session.execute(self.statements.lock, {"wanted": id}).one_or_none()
         if run is None:
