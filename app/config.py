@@ -164,6 +164,7 @@ class Settings:
     max_tag_length: int = _setting(DEFAULT_BOUNDS.tag_length, _whole(1, 10_000), "Characters in one tag.")
     max_idempotency_key_length: int = _setting(DEFAULT_BOUNDS.idempotency_key_length, _whole(1, 1000), "Characters in an idempotency key.")
     max_filter_values: int = _setting(DEFAULT_BOUNDS.filter_values, _whole(1, 10_000), "Values in one list of a filter.")
+    max_offset: int = _setting(DEFAULT_BOUNDS.offset, _whole(0), "Most items of a list that `offset` may pass over.")
     page_size: int = _setting(DEFAULT_BOUNDS.page_size, _whole(1, 10_000), "The default of `limit`, and its maximum.")
 
     allowed_origins: tuple[str, ...] = _setting(
@@ -214,6 +215,7 @@ class Settings:
             idempotency_key_length=self.max_idempotency_key_length,
             filter_values=self.max_filter_values,
             page_size=self.page_size,
+            offset=self.max_offset,
         )
 
     @property
