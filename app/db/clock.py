@@ -1,7 +1,7 @@
 """The database's clock, for all processes to go by: their own may differ, and jump."""
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import event
 
@@ -25,11 +25,12 @@ class DatabaseClock:
 
     def __init__(self, ask):
         self._ask = ask
-        self._base = self._asked = None
+        self._base: datetime | None = None
+        self._asked: float | None = None
 
     def __call__(self):
         """Return the current instant."""
-        if self._base is None:
+        while self._base is None:
             self._ask()
         return self._base + timedelta(seconds=_elapsed())
 

@@ -96,7 +96,7 @@ class Database:
         time.sleep(turn_taking(self.engine()))
 
     def _close_idle(self):
-        for engine in self._engines:
+        for engine in self._engines or ():
             engine.dispose()
 
     def dispose(self):

@@ -56,9 +56,9 @@ class NestedRuns:
 
     def interrupt(self, flow_run_id, state):
         """Let what is running inside a flow run be PENDING, so that a new attempt runs it again; `state` is as in `end`."""
-        running = [[row for row in rows if row.state_type == StateType.RUNNING] for rows in self._lock(flow_run_id)]
+        subflows, tasks = ([row for row in rows if row.state_type == StateType.RUNNING] for rows in self._lock(flow_run_id))
         message = f"Interrupted: the flow run that it belongs to is {state.type} again"
-        self._enter(*running, new_state(StateType.PENDING, state.timestamp, message=message))
+        self._enter(subflows, tasks, new_state(StateType.PENDING, state.timestamp, message=message))
 
     def _lock(self, flow_run_id):
         """Lock what is not over inside a flow run, at any depth. Return the rows of subflow runs and those of task runs.
