@@ -45,7 +45,7 @@ class BatchReport:
 
 
 class BatchedPass:
-    """A pass over all that is due when it begins. `parts` are those that `create_app` put together.
+    """A pass over all that is due. `parts` are those that `create_app` put together.
 
     A subclass has a `name`, says which `noun` it counts and what was `done`, and implements `batch(unit, now)`, which does at most
     `batch_size` of them in a `UnitOfWork` and returns how many it found.
@@ -67,7 +67,6 @@ class BatchedPass:
         """Do all that is due. Return a BatchReport. Call `should_stop()` before every batch."""
         report = BatchReport(self.noun, self.done)
         began = time.perf_counter()
-        # what falls due during the pass waits for the next one, so that a pass ends
         now = self.clock()
         more = True
         while more and not should_stop():

@@ -22,6 +22,7 @@ STATUS = {
     errors.InvalidSchedule: 422,
     errors.NoKey: 503,
     errors.NotReady: 503,
+    errors.QueryTooSlow: 503,
     errors.Unavailable: 503,
 }
 
