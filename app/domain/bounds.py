@@ -15,5 +15,6 @@ class Bounds:
     idempotency_key_length: int = 255
     filter_values: int = 1000
     page_size: int = 200
+    offset: int = 100_000
     runs_per_request: int = 10_000
     min_interval_seconds: float = 1.0

@@ -150,7 +150,9 @@ def changed_schedule(stored, changes, schedule):
     """Return `stored` with `changes` made, of which `schedule` is the value, and past failures forgotten."""
     own = {"is_active": True, "parameters": {}, "max_scheduled_runs": None}
     values = {name: own[name] if value is None else value for name, value in given(changes).items() if name in own}
-    return replace(stored, **values, members=shape_members(schedule), schedule=schedule, schedule_failures=0)
+    # what cannot be parsed stays as it is
+    members = stored.members if schedule is stored.schedule else shape_members(schedule)
+    return replace(stored, **values, members=members, schedule=schedule, schedule_failures=0)
 
 
 def changed_members(members, changes):

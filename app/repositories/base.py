@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from sqlalchemy import BigInteger, bindparam, delete, func, select
+from sqlalchemy import BigInteger, Select, Table, bindparam, delete, func, select
 
 from app.errors import NotFound
 from app.repositories.filtering import read_filters, where
@@ -22,13 +22,13 @@ class Repository:
     A subclass names its `table`, its `kind` in errors, and `selection`, the SELECT of the columns of an answer.
     """
 
-    table = None
-    kind = None
-    selection = None
+    table: Table
+    kind: str
+    selection: Select
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        if cls.table is not None:
+        if hasattr(cls, "table"):
             cls.selection_by_id = cls.selection.where(cls.table.c.id == bindparam("wanted"))
             cls.deletion_by_id = delete(cls.table).where(cls.table.c.id == bindparam("wanted"))
 
@@ -80,7 +80,7 @@ class FilteredRepository(Repository):
     A subclass names its `entity` in filters, and its `sorts`: ORDER BY expressions by name, the first being the default.
     """
 
-    entity = None
+    entity: str
     sorts = {}
 
     def find(self, filters, limit, offset=0, sort=None):

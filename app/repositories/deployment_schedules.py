@@ -4,10 +4,11 @@ from dataclasses import fields
 
 from sqlalchemy import Integer, Text, Uuid, bindparam, delete, func, null, or_, select, update
 
+from app.db.clock import given_now
 from app.db.models import Deployment as DeploymentModel
 from app.db.models import DeploymentSchedule as ScheduleModel
 from app.db.models import FlowRun
-from app.db.sql import insert, rows
+from app.db.sql import Now, insert, rows
 from app.db.types import JsonRows, UtcDateTime
 from app.domain.deployment_schedules import SHAPE, DeploymentSchedule, RunTemplate, UnreadableSchedule, schedule_key, shaped
 from app.domain.deployments import Deployment
@@ -49,7 +50,8 @@ _PAIRS = select(*(column.label(f"owner_{column.name}") for column in STORED_COLU
 _LOCKED = {"of": [DEPLOYMENT, SCHEDULE], "key_share": True, "skip_locked": True}
 _IS_ACTIVE = (DEPLOYMENT.c.is_schedule_active, SCHEDULE.c.is_active)
 CLAIM_DUE = (
-    _PAIRS.where(SCHEDULE.c.top_up_due <= bindparam("now", type_=UtcDateTime))
+    _PAIRS.where(SCHEDULE.c.top_up_due <= Now(bindparam("now", type_=UtcDateTime)))
+    .where(SCHEDULE.c.top_up_due <= bindparam("until", type_=UtcDateTime))
     .order_by(SCHEDULE.c.top_up_due, SCHEDULE.c.id)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(**_LOCKED)
@@ -141,12 +143,15 @@ class DeploymentSchedules:
         """Let the scheduler make the runs of the deployments' active schedules as soon as it is `now`."""
         self.session.execute(DUE_AT, {"wanted": deployment_ids, "due": now})
 
-    def claim_due(self, now, limit):
-        """Lock up to `limit` schedules due for a top-up at `now`, longest due first, and their deployments; skip what others hold.
+    def claim_due(self, until, limit):
+        """Lock up to `limit` schedules that were due for a top-up by `until`, longest due first, with their deployments.
+
+        Skip what others hold.
 
         Return each as a `RunTemplate`.
         """
-        return [_template(row) for row in self.session.execute(CLAIM_DUE, {"now": now, "limit": limit})]
+        values = {"now": given_now(self.clock), "until": until, "limit": limit}
+        return [_template(row) for row in self.session.execute(CLAIM_DUE, values)]
 
     def claim(self, ids):
         """Lock those schedules of `ids` that are active, in order of id, and their deployments; skip what others hold.

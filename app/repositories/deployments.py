@@ -4,9 +4,10 @@ from dataclasses import fields
 
 from sqlalchemy import Boolean, Integer, Text, Uuid, and_, bindparam, literal, null, select, update
 
+from app.db.clock import given_now
 from app.db.models import Deployment as DeploymentModel
 from app.db.models import DeploymentSchedule, Flow
-from app.db.sql import insert, rows
+from app.db.sql import Now, insert, rows
 from app.db.types import JsonRows, UtcDateTime, raw
 from app.domain.deployment_schedules import DEFAULT
 from app.domain.deployments import Deployment, own_changes
@@ -58,7 +59,7 @@ PAUSE = ("pause_note", "paused_until", "paused_since")
 
 
 PAUSE_ENDED = (
-    STORED.where(DEPLOYMENT.c.paused_until <= bindparam("now", type_=UtcDateTime))
+    STORED.where(DEPLOYMENT.c.paused_until <= Now(bindparam("now", type_=UtcDateTime)))
     .order_by(DEPLOYMENT.c.paused_until, DEPLOYMENT.c.id)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(key_share=True, skip_locked=True)
@@ -154,9 +155,10 @@ class Deployments(FilteredRepository):
         statement = STORED.where(*where(self.entity, shape)).order_by(DEPLOYMENT.c.id).with_for_update(key_share=True, of=DEPLOYMENT)
         return [Deployment(**row._asdict()) for row in self.session.execute(statement, parameters)]
 
-    def lock_pause_ended(self, now, limit):
-        """Lock up to `limit` deployments whose pause ends by `now`, skipping those that others hold. Return the `Deployment`s."""
-        return [Deployment(**row._asdict()) for row in self.session.execute(PAUSE_ENDED, {"now": now, "limit": limit})]
+    def lock_pause_ended(self, limit):
+        """Lock up to `limit` deployments whose pause has reached its end, skipping those that others hold. Return the `Deployment`s."""
+        parameters = {"now": given_now(self.clock), "limit": limit}
+        return [Deployment(**row._asdict()) for row in self.session.execute(PAUSE_ENDED, parameters)]
 
     def pause_of(self, id):
         """Return whether a deployment is paused, why, until when and since when. Raise NotFound."""

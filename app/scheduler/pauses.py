@@ -16,4 +16,4 @@ class PauseEnd(BatchedPass):
 
     def batch(self, unit, now):
         """End the pauses that should have ended longest ago. Return how many."""
-        return unit.deployment_service.end_pauses(now, self.batch_size)
+        return unit.deployment_service.end_pauses(self.batch_size)

@@ -1,6 +1,7 @@
 """The schedules of deployments, and pauses: what comes in, what is answered, and examples."""
 
 from enum import StrEnum
+from typing import Any
 
 from marshmallow import ValidationError, post_load, validate
 
@@ -90,7 +91,8 @@ class ScheduleFields(Body):
     is_active = fields.Boolean(f"{ACTIVE} true if not given.", allow_none=True, example=True)
     starts_at = fields.Instant(STARTS_AT, allow_none=True)
     ends_at = fields.Instant(ENDS_AT, allow_none=True)
-    exclude = fields.List(Exclusion(), EXCLUDE, max=MAX_EXCLUSIONS, allow_none=True, example=["2026-12-25"])
+    # marshmallow takes it away from the class, whose instances have an attribute of that name
+    exclude: Any = fields.List(Exclusion(), EXCLUDE, max=MAX_EXCLUSIONS, allow_none=True, example=["2026-12-25"])
     jitter_seconds = fields.Integer(f"{JITTER} 0 if not given.", max=MAX_JITTER_SECONDS, allow_none=True, example=60)
     gap = fields.Enum(Gap, "What becomes of a local time that does not exist; `later` if not given.", allow_none=True)
     fold = fields.Enum(Fold, "Which of a local time that exists twice is meant; `first` if not given.", allow_none=True)
@@ -153,7 +155,7 @@ class Schedules(fields.List):
         super().__init__(fields.Nested(NamedSchedule), description, max=MAX_SCHEDULES, **options)
 
     def _deserialize(self, value, attr, data, **kwargs):
-        found = super()._deserialize(value, attr, data, **kwargs)
+        found: list[Any] = super()._deserialize(value, attr, data, **kwargs)
         slugs = [body.pop("slug") for body in found]
         twice = {place: {"slug": ["Another one has this slug."]} for place, slug in enumerate(slugs) if slug in slugs[:place]}
         if twice:
@@ -193,7 +195,7 @@ class DeploymentSchedule(Stored):
     is_active = fields.Boolean(ACTIVE, required=True)
     starts_at = fields.Instant(STARTS_AT, required=True, allow_none=True)
     ends_at = fields.Instant(ENDS_AT, required=True, allow_none=True)
-    exclude = fields.List(Exclusion(), EXCLUDE, required=True)
+    exclude: Any = fields.List(Exclusion(), EXCLUDE, required=True)
     jitter_seconds = fields.Integer(JITTER, max=MAX_JITTER_SECONDS, required=True)
     gap = fields.Enum(Gap, "What becomes of a local time that does not exist.", required=True)
     fold = fields.Enum(Fold, "Which of a local time that exists twice is meant.", required=True)

@@ -8,6 +8,7 @@ from app.domain.deployment_schedules import (
     SHAPE,
     DeploymentSchedule,
     RunTemplate,
+    UnreadableSchedule,
     changed_members,
     changed_schedule,
     schedule_key,
@@ -98,11 +99,13 @@ class DeploymentScheduleService:
         members = changed_members(SHAPE, changes)
         key = schedule_key(deployment_id, slug)
         # one that is set again as it is stays, though its last date may have passed
-        is_stored = stored is not None and members == stored.members
-        schedule = stored.schedule if is_stored else self._valid(members, key)
-        new = DeploymentSchedule(
-            id=new_id() if stored is None else stored.id, deployment_id=deployment_id, slug=slug, members=members, schedule=schedule
-        )
+        if stored is not None and members == stored.members and not isinstance(stored.schedule, UnreadableSchedule):
+            schedule = stored.schedule
+        else:
+            schedule = self._valid(members, key)
+            members = schedules.shape_members(schedule)
+        id = new_id() if stored is None else stored.id
+        new = DeploymentSchedule(id=id, deployment_id=deployment_id, slug=slug, members=members, schedule=schedule)
         return changed_schedule(new, changes, schedule)
 
     def _change(self, deployment, stored, wanted):

@@ -58,9 +58,9 @@ class DeploymentService:
         self._activate(paused)
         return len(paused)
 
-    def end_pauses(self, now, limit):
-        """Activate up to `limit` deployments whose pause ends by `now`. Return how many there were."""
-        ended = self.deployments.lock_pause_ended(now, limit)
+    def end_pauses(self, limit):
+        """Activate up to `limit` deployments whose pause has reached its end. Return how many there were."""
+        ended = self.deployments.lock_pause_ended(limit)
         self._activate(ended)
         return len(ended)
 

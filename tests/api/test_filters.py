@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.filters import FILTERS
-from tests.api.asking import ids, ok, problem
+from tests.api.asking import ids, ok, problem, runs_of
 from tests.api.factories import make_deployment, make_flow, make_flow_run, make_task_run
 
 START = datetime.fromisoformat("2030-01-01T00:00:00+00:00")
@@ -56,9 +56,21 @@ def world(shared):
             state = {"type": TYPES[(number + 2) % 6], "name": NAMES[number % 2]}
             task = {"name": NAMES[(number + 1) % 6], "tags": TAGS[number % 3 :], "state": state}
             tasks += [make_task_run(client, flow_run_id=runs[-1]["id"], **task) for _ in range(1 + number % 2)]
+    runs = [run | {"schedule_slug": None, "schedule_id": None} for run in runs] + scheduled_runs(client, deployments[0])
     # a subflow's run has put its state onto the task run that stands for it
     tasks = [ok(client.get(f"/task_runs/{task['id']}")) for task in tasks]
     return client, {"flows": flows, "deployments": deployments, "flow_runs": runs, "task_runs": tasks}
+
+
+def scheduled_runs(client, deployment):
+    """The runs of two new schedules of a deployment, each with the slug, which its key names, and the id of its schedule."""
+    ids = {}
+    for slug in ("default", "often"):
+        body = {"schedule": {"interval": 86_400}, "max_scheduled_runs": 2}
+        ids[slug] = ok(client.put(f"/deployments/{deployment['id']}/schedules/{slug}", json=body), 201)["id"]
+    made = runs_of(client, deployment, tags={"all_": ["auto-scheduled"]})
+    slugs = ["often" if " often " in run["idempotency_key"] else "default" for run in made]
+    return [run | {"schedule_slug": slug, "schedule_id": ids[slug]} for run, slug in zip(made, slugs, strict=True)]
 
 
 class Model:

@@ -12,7 +12,7 @@ from app.schemas.context import Context, LoadContext
 
 GROUPS = {
     "blocks": {"ls", "generate-key", "rotate", "register"},
-    "concurrency-limits": {"ls", "set", "rm"},
+    "concurrency-limits": {"ls", "set", "rm", "reset"},
     "db": {"upgrade", "downgrade", "current", "check"},
     "deployments": {"ls", "inspect", "pause", "resume", "schedule", "run", "delete", "preview", "schedules"},
     "deployments schedules": {"ls", "set", "rm"},
@@ -20,7 +20,7 @@ GROUPS = {
     "runs": {"ls", "inspect", "cancel", "logs", "delete", "watch"},
     "scheduler": {"run"},
     "worker": {"start"},
-    "work-queues": {"ls", "create", "inspect", "pause", "resume", "delete"},
+    "work-queues": {"ls", "create", "inspect", "pause", "resume", "delete", "holders"},
 }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import cache, lru_cache
+from importlib.metadata import version
 
 from app.domain.schedules.rrule import RRuleSchedule
 from app.errors import InvalidSchedule
@@ -34,7 +35,8 @@ def holidays_of(name, year):
 
 def holidays_version():
     """Return the version of the package that knows the holidays."""
-    return _package().__version__
+    _package()
+    return version("holidays")
 
 
 def check_holidays(name):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.deployments import preview
+from app.cli.deployment_schedules import preview
 from app.domain.schedules import MEMBERS, WRAPPERS, InvalidSchedule, describe, parse
 from app.domain.schedules.exclusions import ENTRIES
 from app.schemas.schedules import KINDS
