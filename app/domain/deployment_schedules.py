@@ -122,13 +122,20 @@ class RunTemplate:
 
     def run_key(self, occurrence):
         """Return the idempotency key of the run of an occurrence: one form for whoever makes it, in whatever window it was asked for."""
-        schedule = self.schedule
-        name = schedule.deployment_id if schedule.slug == DEFAULT else f"{schedule.deployment_id} {schedule.slug}"
-        return f"scheduled {name} {isoformat(occurrence)}"
+        return f"{self._key} {occurrence.isoformat()}"
 
     def start(self, occurrence):
         """Return when the run of an occurrence starts."""
-        return occurrence + self.schedule.schedule.offset(occurrence)
+        return occurrence + self.schedule.schedule.offset(occurrence) if self._is_delayed else occurrence
+
+    @cached_property
+    def _key(self):
+        schedule = self.schedule
+        return f"scheduled {schedule.deployment_id}" + ("" if schedule.slug == DEFAULT else f" {schedule.slug}")
+
+    @cached_property
+    def _is_delayed(self):
+        return bool(self.schedule.schedule.longest_offset)
 
 
 def occurrence_of(key):

@@ -111,7 +111,8 @@ _MADE_AHEAD = (
 _IS_ANOTHER_STATE = FLOW_RUN_STATE.c.type != literal(StateType.SCHEDULED.value)
 _HAS_STARTED = exists().where(FLOW_RUN_STATE.c.flow_run_id == FLOW_RUN.c.id, _IS_ANOTHER_STATE)
 # of all schedules of a deployment, or of one
-LOCK_MADE_AHEAD = select(FLOW_RUN.c.id, FLOW_RUN.c.idempotency_key).where(*_MADE_AHEAD).order_by(FLOW_RUN.c.id).with_for_update()
+_MADE = (FLOW_RUN.c.id, FLOW_RUN.c.idempotency_key, FLOW_RUN.c.deployment_id, FLOW_RUN.c.schedule_slug)
+LOCK_MADE_AHEAD = select(*_MADE).where(*_MADE_AHEAD).order_by(FLOW_RUN.c.id).with_for_update()
 LOCK_MADE_AHEAD_OF_SCHEDULE = LOCK_MADE_AHEAD.where(_OF_SCHEDULE)
 DELETE_MADE_AHEAD = delete(FLOW_RUN).where(*_MADE_AHEAD, ~_HAS_STARTED)
 DELETE_MADE_AHEAD_OF_SCHEDULE = DELETE_MADE_AHEAD.where(_OF_SCHEDULE)
@@ -167,16 +168,15 @@ class ScheduledRuns:
         if self.session.execute(lock, values).first() is not None:
             self.session.execute(remove, values)
 
-    def lock_made_ahead(self, template):
-        """Lock the runs that `delete_made_ahead` may delete. Return their ids and keys."""
-        values = {"deployment_ids": [template.deployment.id], "slug": template.schedule.slug}
-        return self.session.execute(LOCK_MADE_AHEAD_OF_SCHEDULE, values).all()
+    def lock_made_ahead(self, deployment_ids):
+        """Lock the runs that `delete_made_ahead` may delete. Return id, idempotency_key, deployment_id and schedule_slug of each."""
+        return self.session.execute(LOCK_MADE_AHEAD, {"deployment_ids": deployment_ids}).all()
 
-    def delete_these(self, deployment_id, ids):
+    def delete_these(self, deployment_ids, ids):
         """Delete those of `ids` that `delete_made_ahead` would delete. Return how many."""
         if not ids:
             return 0
-        values = {"deployment_ids": [deployment_id], "ids": [{"id": id} for id in ids]}
+        values = {"deployment_ids": deployment_ids, "ids": [{"id": id} for id in ids]}
         return self.session.execute(DELETE_THESE_MADE_AHEAD, values).rowcount
 
 

@@ -4,6 +4,7 @@ Everything here works on schedules of deployments that the caller has locked in 
 """
 
 import logging
+from collections import defaultdict
 
 from app.domain.deployment_schedules import TopUp, occurrence_of
 from app.domain.planning import plan
@@ -32,7 +33,7 @@ class ScheduledRunService:
         them exist. `record` writes the `TopUp`s where they are to become part of rows that are not there yet.
         """
         now = self.clock()
-        planned, results, failures = [], [], 0
+        planned, results, outdated, failures = [], [], [], 0
         for template in templates:
             schedule = template.schedule
             try:
@@ -46,11 +47,13 @@ class ScheduledRunService:
                 results.append(self._failed(template, reason, exc_info=not expected))
             else:
                 if schedule.rules_version != version and record is None:
-                    self._remove_outdated(template, now)
+                    outdated.append(template)
                 planned.append((template, self._missing(template, found.instants) if skip_existing else found.instants))
                 result = TopUp(schedule_id=schedule.id, due=found.due, rules_version=version)
                 if not (skip_existing and schedule.topped_up(result) == schedule):
                     results.append(result)
+        if outdated:
+            self._remove_outdated(outdated, now)
         created = self.scheduled_runs.insert(planned)
         (record or self.schedules.record_top_ups)(results)
         return created, failures
@@ -96,20 +99,31 @@ class ScheduledRunService:
         existing = self.scheduled_runs.keys(template, occurrences[0], occurrences[-1] + longest)
         return [occurrence for occurrence in occurrences if template.run_key(occurrence) not in existing]
 
-    def _remove_outdated(self, template, now):
-        """Delete what was made ahead, by rules of a zone that have changed since, for occurrences that the schedule no longer has."""
-        made = {id: occurrence for id, key in self.scheduled_runs.lock_made_ahead(template) if (occurrence := occurrence_of(key)) >= now}
-        if not made:
-            return
+    def _remove_outdated(self, templates, now):
+        """Delete what was made ahead, by rules that have changed since, for occurrences that the schedules no longer have."""
+        deployment_ids, made = list({template.deployment.id for template in templates}), defaultdict(dict)
+        for run in self.scheduled_runs.lock_made_ahead(deployment_ids):
+            occurrence = occurrence_of(run.idempotency_key)
+            if occurrence >= now:
+                made[run.deployment_id, run.schedule_slug][run.id] = occurrence
+        gone = []
+        for template in templates:
+            occurrences = made.get((template.deployment.id, template.schedule.slug))
+            if occurrences:
+                gone += self._no_longer_named(template.schedule, occurrences)
+        if gone:
+            number = self.scheduled_runs.delete_these(deployment_ids, gone)
+            log.info("rules of time zones or holidays have changed: %s runs removed", number)
+
+    @staticmethod
+    def _no_longer_named(schedule, made):
+        """Return the ids of those runs, a mapping of ids to occurrences, whose occurrences a `DeploymentSchedule` no longer has."""
         try:
-            kept = set(template.schedule.schedule.occurrences(min(made.values()), max(made.values()), MAX_COMPARED))
+            named = set(schedule.schedule.occurrences(min(made.values()), max(made.values()), MAX_COMPARED))
         except InvalidSchedule as error:
-            log.warning("the runs of %s cannot be compared with its schedule: %s", template.schedule.key, error)
-            return
-        gone = [id for id, occurrence in made.items() if occurrence not in kept]
-        number = self.scheduled_runs.delete_these(template.deployment.id, gone)
-        if number:
-            log.info("the rules that %s follows have changed: %s runs removed", template.schedule.key, number)
+            log.warning("the runs of %s cannot be compared with its schedule: %s", schedule.key, error)
+            return []
+        return [id for id, occurrence in made.items() if occurrence not in named]
 
     def _failed(self, template, reason, **logged):
         deployment, schedule = template.deployment, template.schedule
