@@ -20,6 +20,7 @@ DIFFERENCES = {
     "the key of a scheduled run": Difference("Key of a scheduled run", ignored=("idempotency_key",)),
     "an absent deployment": Difference("``/schedule`` on a missing deployment", statuses=(404, 200)),
     "an update keeps": Difference("Updating a deployment"),
+    "a backfill stays": Difference("What an update and a pause delete"),
     "too many runs": Difference("``max_runs``", statuses=(422, 200)),
     "an interval with a zone": Difference("Interval with a ``timezone``", statuses=(201, 500)),
     "six fields": Difference("Cron", statuses=(422, 201)),
