@@ -42,7 +42,7 @@ def read_deployment(id):
 
     By its id.
     """
-    return unit_of_work().deployments.require(id)
+    return unit_of_work().deployments.require_json(id)
 
 
 @blueprint.get("/name/<flow_name>/<deployment_name>")
@@ -53,7 +53,7 @@ def read_deployment_by_name(flow_name, deployment_name):
 
     By the name of its flow and its own.
     """
-    return unit_of_work().deployments.read_by_names(flow_name, deployment_name)
+    return unit_of_work().deployments.read_json_by_names(flow_name, deployment_name)
 
 
 @blueprint.post("/filter")
@@ -65,7 +65,7 @@ def read_deployments(body):
 
     Those that meet all criteria, ordered by name, then id.
     """
-    return unit_of_work().deployments.find(body, body["limit"], body["offset"])
+    return unit_of_work().deployments.find_json(body, body["limit"], body["offset"])
 
 
 @blueprint.post("/count")
