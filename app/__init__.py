@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.config import Settings, unknown_variables
-from app.domain.clock import utcnow
 
 __version__ = "0.1.0"
 
@@ -25,10 +24,11 @@ class Parts:
     vault: Any
 
 
-def create_app(settings=None, clock=utcnow):
-    """Return the WSGI application. `settings` default to those of the environment; `clock()` returns the current instant.
+def create_app(settings=None, clock=None):
+    """Return the WSGI application. `settings` default to those of the environment.
 
-    No connection is made here, so that a server may fork afterwards.
+    `clock()` returns the current instant. One that is given takes the place of the database's clock, in statements too. No connection is
+    made here, so that a server may fork afterwards.
     """
     # the worker is in this package too, and does without the server's dependencies
     from flask import Flask
@@ -48,7 +48,7 @@ def create_app(settings=None, clock=utcnow):
     database = Database(database_url(settings, make_folder=False), settings)
     policy = Policy(settings.scheduler_max_runs, settings.scheduler_max_scheduled_time, timedelta(seconds=settings.scheduler_retry_seconds))
     vault = Vault(settings.encryption_keys, key_file(database.url))
-    app.extensions["mintaka"] = Parts(settings, clock, database, policy, vault)
+    app.extensions["mintaka"] = Parts(settings, clock or database.clock, database, policy, vault)
     api.init_app(app, __version__)
     cli.init_app(app)
     return app

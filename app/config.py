@@ -136,6 +136,12 @@ class Settings:
     database_lock_timeout: float = _setting(
         10.0, _seconds(0.001, MAX_TIMEOUT), "Seconds to wait for a row lock (PostgreSQL) or the write lock (SQLite)."
     )
+    database_pooler: bool = _setting(
+        False, _switch, "Whether a pooler in transaction mode (PgBouncer) is between: timeouts are then set in each transaction."
+    )
+    query_timeout: float = _setting(
+        5.0, _seconds(0, MAX_TIMEOUT), "Seconds after which a list, a count or a history is given up. 0 means never."
+    )
     database_idle_timeout: float = _setting(
         60.0, _seconds(0, MAX_TIMEOUT), "Seconds after which PostgreSQL ends an idle transaction. 0 means never."
     )
@@ -158,6 +164,7 @@ class Settings:
     max_tag_length: int = _setting(DEFAULT_BOUNDS.tag_length, _whole(1, 10_000), "Characters in one tag.")
     max_idempotency_key_length: int = _setting(DEFAULT_BOUNDS.idempotency_key_length, _whole(1, 1000), "Characters in an idempotency key.")
     max_filter_values: int = _setting(DEFAULT_BOUNDS.filter_values, _whole(1, 10_000), "Values in one list of a filter.")
+    max_offset: int = _setting(DEFAULT_BOUNDS.offset, _whole(0), "Most items of a list that `offset` may pass over.")
     page_size: int = _setting(DEFAULT_BOUNDS.page_size, _whole(1, 10_000), "The default of `limit`, and its maximum.")
 
     allowed_origins: tuple[str, ...] = _setting(
@@ -208,6 +215,7 @@ class Settings:
             idempotency_key_length=self.max_idempotency_key_length,
             filter_values=self.max_filter_values,
             page_size=self.page_size,
+            offset=self.max_offset,
         )
 
     @property

@@ -49,6 +49,10 @@ class Unavailable(AppError):
         super().__init__(reason=reason)
 
 
+class QueryTooSlow(Unavailable):
+    """The database did not find this within {reason}. Ask for less: one deployment, flow or state, a span of time, or a smaller offset"""
+
+
 class NotReady(AppError):
     """{reason}"""
 

@@ -55,6 +55,18 @@ def read_concurrency_limits(body):
     return unit_of_work().concurrency_limits.list(body["limit"], body["offset"])
 
 
+@blueprint.post("/tag/<tag>/reset")
+@blueprint.response(200, ConcurrencyLimit)
+@transaction()
+def reset_concurrency_limit_by_tag(tag):
+    """Give back every slot under the limit on a tag.
+
+    For slots of task runs that nobody works on any more: what ends, or loses its lease, gives them back by itself. A task run that is
+    running after all goes on without a slot.
+    """
+    return unit_of_work().concurrency_limits.reset(tag)
+
+
 @blueprint.delete("/<id:id>")
 @blueprint.response(200, NOTHING)
 @transaction()

@@ -3,7 +3,7 @@
 from app.api.http import Blueprint, in_transaction, json_response, parts, transaction, unit_of_work
 from app.schemas.base import Part
 from app.schemas.flow_runs import FlowRun
-from app.schemas.work_queues import Claim, ClaimRuns, GetRuns, WorkQueue, WorkQueueCreate, WorkQueueUpdate
+from app.schemas.work_queues import Claim, ClaimRuns, GetRuns, Holder, WorkQueue, WorkQueueCreate, WorkQueueUpdate
 
 blueprint = Blueprint(
     "Work Queues", __name__, url_prefix="/api/work_queues", description="Views of the runs that are due, for agents and workers."
@@ -81,6 +81,18 @@ def delete_work_queue(id):
     """
     unit_of_work().work_queues.delete(id)
     return None, 204
+
+
+@blueprint.post("/<id:id>/holders")
+@blueprint.arguments(Part, required=False)
+@blueprint.response(200, Holder(many=True))
+@transaction(read_only=True)
+def read_work_queue_holders(body, id):
+    """List the runs that take up room in a work queue.
+
+    Those that are PENDING or RUNNING, which its concurrency limit counts, the longest held first: who holds them, and since when.
+    """
+    return unit_of_work().work_queue_service.holders(id, body["limit"], body["offset"])
 
 
 @blueprint.post("/<id:id>/get_runs")

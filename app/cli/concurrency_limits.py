@@ -55,6 +55,31 @@ def set_limit(tag, limit):
 
 @concurrency_limits.command()
 @tag_argument
+def reset(tag):
+    """Give back every slot under the limit on TAG.
+
+    For slots of task runs that nobody works on any more: whatever ends, or loses its lease, gives them back itself. A task run that is
+    running after all goes on, without a slot.
+
+    \b
+    Examples:
+      mintaka concurrency-limits reset warehouse
+    """
+
+    def work(unit):
+        taken = len(unit.concurrency_limits.read_by_tag(tag)["active_slots"])
+        unit.concurrency_limits.reset(tag)
+        return taken
+
+    try:
+        taken = transaction(work)
+    except NotFound as error:
+        raise Failed(f"{error}: {tag}") from None
+    click.echo(f"{tag}: {counted(taken, 'slot')} given back")
+
+
+@concurrency_limits.command()
+@tag_argument
 def rm(tag):
     """Remove the limit on TAG.
 

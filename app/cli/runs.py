@@ -141,11 +141,7 @@ def _cancel(run, message):
     def work(unit):
         document = require_run(unit, run)
         state = new_state(StateType.CANCELLED, unit.clock(), message=message)
-        outcome = unit.orchestration.set_flow_run_state(document["id"], state)
-        if outcome["status"] == "WAIT":
-            # a run that waits for its time is ended all the same
-            outcome = unit.orchestration.set_flow_run_state(document["id"], state, force=True)
-        return document, outcome
+        return document, unit.orchestration.set_flow_run_state(document["id"], state)
 
     try:
         document, outcome = transaction(work)

@@ -140,6 +140,38 @@ def inspect(queue, runs, output):
 
 @work_queues.command()
 @queue_argument
+@page_options
+@output_option
+def holders(queue, part, output):
+    """List the runs that take up room in QUEUE, those first that are held for longest.
+
+    HELD SINCE is when a run was claimed, or, where an agent took it without a lease, when it entered its state. Such a run is held until
+    somebody ends it.
+
+    \b
+    Examples:
+      mintaka work-queues holders default
+      mintaka work-queues holders default --output json | jq -r '.[].since'
+    """
+
+    def work(unit):
+        return unit.work_queue_service.holders(require_work_queue(unit, queue)["id"], None, part.offset)
+
+    held = transaction(work, read_only=True)
+    found = held[: part.limit]
+    if output == "json":
+        print_json(found)
+    else:
+        print_table(("RUN", "STATE", "HELD SINCE", "WORKER", "LEASE ENDS", "ID"), [_holder_row(run) for run in plain(found)])
+    tell_rest(len(held) - len(found))
+
+
+def _holder_row(run):
+    return run["name"], run["state_name"], run["since"], run["worker"], run["lease_expires_at"], short_id(run["id"])
+
+
+@work_queues.command()
+@queue_argument
 def pause(queue):
     """Hand out no runs of QUEUE.
 

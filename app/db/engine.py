@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 import sqlite3
 import time
 from urllib.parse import quote
@@ -10,12 +11,21 @@ from sqlalchemy import URL, create_engine, delete, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError
 
 from app.db import watchdog
+from app.db.server_settings import reading_timeout, server_settings, set_in_each_transaction, startup_options
 from app.db.types import dump_json
 
 DRIVERS = {"postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2", "sqlite": "sqlite+pysqlite"}
 
 # libpq's parameters: a connection whose server has been silent for half a minute is closed
 TCP_KEEPALIVE = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+
+# Steps of SQLite's virtual machine from one look at the deadline of a query to the next: a millisecond or so
+SQLITE_STEPS = 20_000
+
+# Up to the hosts, the hosts, the database, the parameters
+SEVERAL_HOSTS = re.compile(
+    r"(postgres(?:ql)?(?:\+\w+)?://(?:[^@/?#]*@)?)((?:[A-Za-z0-9.-]+(?::[0-9]+)?,)+[A-Za-z0-9.-]+(?::[0-9]+)?)(/[^?#]*)?(?:\?(.*))?"
+)
 
 # Seconds between two attempts to take SQLite's write lock: at least, at most
 SQLITE_RETRY_SECONDS = (0.001, 0.005)
@@ -27,7 +37,7 @@ def database_url(text):
     Raise ValueError for a database that is not supported.
     """
     try:
-        url = make_url(text)
+        url = make_url(_with_hosts_as_parameters(text))
         if "@" in (url.host or ""):
             raise ValueError
     except (ArgumentError, ValueError):
@@ -42,6 +52,16 @@ def database_url(text):
     if driver == DRIVERS["sqlite"] and url.database in (None, "", ":memory:"):
         raise ValueError("an in-memory SQLite database cannot be shared between threads; name a file: sqlite:///file")
     return url.set(drivername=driver)
+
+
+def _with_hosts_as_parameters(text):
+    """Return a URL that names several hosts, as libpq takes it (`postgresql://one:5432,two/database`), in SQLAlchemy's form of it."""
+    several = isinstance(text, str) and SEVERAL_HOSTS.fullmatch(text)
+    if not several:
+        return text
+    start, hosts, database, query = several.groups()
+    parameters = "&".join(f"host={host}" for host in hosts.split(","))
+    return f"{start}{database or '/'}?{parameters}{f'&{query}' if query else ''}"
 
 
 def sqlite_file(path):
@@ -67,21 +87,22 @@ def engine_arguments(url, settings):
     common = {"json_serializer": dump_json, "json_deserializer": _keep_text, "pool_size": settings.pool_size, "max_overflow": 2}
     if url.get_backend_name() == "sqlite":
         return common | {"connect_args": {"isolation_level": None, "timeout": settings.database_lock_timeout}}
-    options = {
-        "timezone": "UTC",
-        # rounded up: 0 means never
-        "statement_timeout": math.ceil(settings.database_statement_timeout * 1000),
-        "lock_timeout": math.ceil(settings.database_lock_timeout * 1000),
-        "idle_in_transaction_session_timeout": math.ceil(settings.database_idle_timeout * 1000),
-        # a plan made for one query's values is made anew in a fraction of a millisecond; compiling it to machine code takes a hundred
-        "jit": "off",
-    }
-    given = " ".join(f"-c {name}={value}" for name, value in options.items())
     connect = TCP_KEEPALIVE | {"connect_timeout": math.ceil(settings.database_connect_timeout), "application_name": "mintaka"}
-    # what the URL says wins, or is added
-    asked = url.normalized_query.get("options", ())
-    connect = {name: value for name, value in connect.items() if name not in url.query}
-    return common | {"pool_use_lifo": True, "connect_args": connect | {"options": " ".join((given, *asked))}}
+    # what the URL says wins
+    return common | {"pool_use_lifo": True, "connect_args": {name: value for name, value in connect.items() if name not in url.query}}
+
+
+def _postgresql_engine(url, settings, statement_timeout, **options):
+    arguments = engine_arguments(url, settings)
+    parameters = server_settings(settings, statement_timeout)
+    if settings.database_pooler:
+        engine = create_engine(url, **arguments, **options)
+        set_in_each_transaction(engine, parameters, autocommit="isolation_level" in options)
+        return engine
+    # what the URL says is added
+    asked = (startup_options(parameters), *url.normalized_query.get("options", ()))
+    connect = arguments.pop("connect_args") | {"options": " ".join(asked)}
+    return create_engine(url, **arguments, connect_args=connect, **options)
 
 
 def engines(url, settings):
@@ -90,12 +111,12 @@ def engines(url, settings):
     On PostgreSQL a transaction that only reads is a single statement, and is spared the round trips of BEGIN and COMMIT. Its connections
     stay in that mode, which costs more to change than a short query takes; so there are two pools, of which a thread uses one at a time.
     """
-    arguments = engine_arguments(url, settings)
-    engine = create_engine(url, **arguments)
-    prepare(engine, settings.database_lock_timeout)
-    if is_sqlite(engine):
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, **engine_arguments(url, settings))
+        prepare(engine, settings.database_lock_timeout, settings.query_timeout)
         return engine, engine.execution_options(read_only=True)
-    reading = create_engine(url, **arguments, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+    engine = _postgresql_engine(url, settings, settings.database_statement_timeout)
+    reading = _postgresql_engine(url, settings, reading_timeout(settings), isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
     watchdog.attach((engine, reading), url, settings.database_statement_timeout)
     return engine, reading
 
@@ -105,13 +126,15 @@ def is_sqlite(bind):
     return bind.dialect.name == "sqlite"
 
 
-def prepare(engine, lock_timeout):
-    """Configure every connection of `engine`. `lock_timeout` is how many seconds to wait for SQLite's write lock."""
-    if not is_sqlite(engine):
-        return
+def prepare(engine, lock_timeout, query_timeout=0.0):
+    """Configure every connection of `engine` to SQLite.
+
+    `lock_timeout` is how many seconds to wait for the write lock, `query_timeout` how many a statement of a transaction that only reads may
+    take, 0 for any number.
+    """
 
     @event.listens_for(engine, "connect")
-    def configure(connection, _record):
+    def configure(connection, record):
         cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             # the first connections to a new file may all be about to turn it to WAL
@@ -120,6 +143,13 @@ def prepare(engine, lock_timeout):
         cursor.close()
         # SQLite's own knows ASCII alone, and would make like_ find less here than on PostgreSQL
         connection.create_function("lower", 1, _lower, deterministic=True)
+        deadline = record.info["deadline"] = [math.inf]
+        connection.set_progress_handler(lambda: time.monotonic() > deadline[0], SQLITE_STEPS)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def limit(connection, *_statement):
+        limited = query_timeout and connection.get_execution_options().get("read_only")
+        connection.info["deadline"][0] = time.monotonic() + query_timeout if limited else math.inf
 
     @event.listens_for(engine, "begin")
     def begin(connection):

@@ -13,6 +13,7 @@ BUSY = {"55P03", "57014", "53300", "57P01", "57P02", "57P03"}  # lock and statem
 # names of SQLite's result codes, which longer ones begin with
 SQLITE = {
     "SQLITE_BUSY": "busy",
+    "SQLITE_INTERRUPT": "busy",
     "SQLITE_LOCKED": "busy",
     "SQLITE_CANTOPEN": "unreachable",
     "SQLITE_FULL": "full",
@@ -27,6 +28,8 @@ FOREIGN_KEY, UNIQUE = "23503", "23505"
 
 # What to tell whoever asked, when to try again at once has not helped or would not
 _TOO_BUSY = "the database is too busy or does not answer"
+# query_canceled
+TOO_SLOW = {"57014", "SQLITE_INTERRUPT"}
 UNAVAILABLE = {
     "retry": _TOO_BUSY,
     "busy": _TOO_BUSY,
@@ -58,6 +61,11 @@ def failure(error):
         return POSTGRESQL[code]
     # psycopg2 gives no code when no connection came about
     return "unreachable" if isinstance(error, OperationalError) and code is None else None
+
+
+def is_too_slow(error):
+    """Return whether a driver's error says that the time for a statement was over."""
+    return bool(TOO_SLOW & {getattr(error.orig, "pgcode", None), getattr(error.orig, "sqlite_errorname", None)})
 
 
 def broken_rule(error):

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from app.db import failures
+from app.db.clock import DatabaseClock
 from app.db.engine import database_url, engines, turn_taking
-from app.errors import Conflict, Unavailable
+from app.domain.clock import utcnow
+from app.errors import Conflict, QueryTooSlow, Unavailable
 
 ATTEMPTS = 4
 
@@ -44,15 +46,27 @@ class Database:
         self._engines = None
         # whether its schema was found to be as new as the program: asked again when a table turns out to be missing
         self.is_migrated = False
+        # what all who work on this database go by: PostgreSQL's clock, and on SQLite, which is on one machine, this process's
+        self.clock = utcnow if self.url.get_backend_name() == "sqlite" else DatabaseClock(self._ask)
 
     def engine(self, read_only=False):
         """Return the engine of this process. With `read_only`, return the one whose transactions only read."""
-        if self._pid != os.getpid():
+        if self._engines is None or self._pid != os.getpid():
             for engine in self._engines or ():
                 engine.dispose(close=False)
             self._engines = engines(self.url, self._settings)
+            if isinstance(self.clock, DatabaseClock):
+                for engine in self._engines:
+                    self.clock.follow(engine)
             self._pid = os.getpid()
         return self._engines[read_only]
+
+    def _ask(self):
+        try:
+            with self.engine(read_only=True).begin():
+                pass
+        except DBAPIError as error:
+            raise Unavailable(failures.UNAVAILABLE["unreachable"]) from error
 
     @contextmanager
     def transaction(self, read_only=False):
@@ -65,7 +79,7 @@ class Database:
 
         Run the whole transaction again, at most three times, after a deadlock, a serialization failure or a lost connection; `work` must
         therefore do nothing but use the session. Raise Conflict for a broken constraint, Unavailable when the database is too busy or does
-        not answer.
+        not answer, and of that QueryTooSlow when a transaction that only reads takes too long.
         """
         for attempt in range(1, ATTEMPTS + 1):
             worked = False
@@ -83,6 +97,11 @@ class Database:
                     raise Unavailable("the connection was lost during the commit; look whether the change was made") from error
                 if failure == "schema":
                     self.is_migrated = False
+                if failure == "read-only":
+                    # this server has become a standby; one that the URL names may be the primary by now
+                    self._close_idle()
+                if read_only and failures.is_too_slow(error):
+                    raise QueryTooSlow(f"{self._settings.query_timeout:g} s") from error
                 if failure == "retry" and attempt < ATTEMPTS:
                     time.sleep(failures.jitter(attempt))
                 elif failure == "conflict":
@@ -96,9 +115,12 @@ class Database:
         """Pause between two write transactions where other processes would not get theirs in otherwise."""
         time.sleep(turn_taking(self.engine()))
 
+    def _close_idle(self):
+        for engine in self._engines or ():
+            engine.dispose()
+
     def dispose(self):
         """Close this process's connections."""
         if self._engines is not None and self._pid == os.getpid():
-            for engine in self._engines:
-                engine.dispose()
+            self._close_idle()
         self._pid = self._engines = None

@@ -124,6 +124,29 @@ def _from_text(element, compiler, **options):
     return f"(CAST(strftime('%s', substr({instant}, 1, 19)) AS BIGINT) * 1000000 + CAST(substr({instant}, 21) AS BIGINT))"
 
 
+class Now(FunctionElement):
+    """`Now(instant, seconds)`: the instant, or, where that is null, the database's now less the seconds; of a parameter and a constant.
+
+    The database's now is that of the statement's begin, which an index can be asked for. On SQLite the instant must be given.
+    """
+
+    name = "now_given"
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(Now)
+def _statement_timestamp(element, compiler, **options):
+    instant, *seconds = _texts(element, compiler, options)
+    before = f" - make_interval(secs => CAST({seconds[0]} AS DOUBLE PRECISION))" if seconds else ""
+    return f"coalesce(CAST({instant} AS TIMESTAMP WITH TIME ZONE), statement_timestamp(){before})"
+
+
+@compiles(Now, "sqlite")
+def _now_of_the_process(element, compiler, **options):
+    return _texts(element, compiler, options)[0]
+
+
 class LaterOf(FunctionElement):
     """`LaterOf(instant, column)`: the instant, or the smallest one after the column's value where that is later.
 

@@ -24,7 +24,10 @@ class UtcDateTime(TypeDecorator):
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value, dialect):
-        return value.replace(tzinfo=UTC) if value is not None and dialect.name == "sqlite" else value
+        if value is None or value.tzinfo is UTC:
+            return value
+        # a server whose time zone is another, where a pooler has dropped what a connection asked for
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Json(TypeDecorator):
@@ -37,7 +40,7 @@ class Json(TypeDecorator):
         return None if value is None else json.loads(value)
 
     def coerce_compared_value(self, op, value):
-        return self.impl.coerce_compared_value(op, value)
+        return self.impl_instance.coerce_compared_value(op, value)
 
 
 class RawJson(Json):

@@ -15,4 +15,5 @@ class Bounds:
     idempotency_key_length: int = 255
     filter_values: int = 1000
     page_size: int = 200
+    offset: int = 100_000
     runs_per_request: int = 10_000

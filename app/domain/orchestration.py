@@ -94,7 +94,9 @@ def keep_terminal_states(transition):
 
 
 def wait_for_scheduled_time(transition):
-    """A scheduled run leaves that state when its time has come, by this server's clock; fractions of a second are not waited for."""
+    """A scheduled run starts when its time has come; fractions of a second are not waited for. It may end before that."""
+    if transition.proposed.is_terminal:
+        return
     if transition.leaves(StateType.SCHEDULED) and transition.previous.scheduled_time is not None:
         seconds = int((transition.previous.scheduled_time - transition.now).total_seconds())
         if seconds > 0:

@@ -34,6 +34,14 @@ TAKEN_BY_OTHERS = (
 )
 TAKE = insert(SLOT).on_conflict_do_nothing()
 TOUCH = update(LIMIT).where(LIMIT.c.id.in_(_LIMIT_IDS))
+_SLOTS_OF_TAG = (
+    select(SLOT.c.id)
+    .join(LIMIT, LIMIT.c.id == SLOT.c.concurrency_limit_id)
+    .where(LIMIT.c.tag == bindparam("tag"))
+    .order_by(SLOT.c.id)
+    .with_for_update(of=SLOT)
+)
+RESET = delete(SLOT).where(SLOT.c.id.in_(_SLOTS_OF_TAG))
 RELEASE = delete(SLOT).where(SLOT.c.task_run_id == bindparam("wanted"))
 
 
@@ -68,6 +76,11 @@ class ConcurrencyLimits(ListedRepository):
         """Delete the limit on `tag`. Raise NotFound."""
         if not self.session.execute(DELETE_TAG, {"wanted": tag}).rowcount:
             raise NotFound(self.kind)
+
+    def reset(self, tag):
+        """Give back every slot under the limit on `tag`, whoever holds it. Return the limit's answer. Raise NotFound."""
+        self.session.execute(RESET, {"tag": tag})
+        return self.read_by_tag(tag)
 
     def _documents(self, statement, parameters=None):
         rows = self.session.execute(statement, parameters).all()

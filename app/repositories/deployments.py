@@ -4,9 +4,10 @@ from dataclasses import fields
 
 from sqlalchemy import Integer, Text, Uuid, bindparam, select, update
 
+from app.db.clock import given_now
 from app.db.models import Deployment as DeploymentModel
 from app.db.models import Flow
-from app.db.sql import insert, rows
+from app.db.sql import Now, insert, rows
 from app.db.types import JsonRows, UtcDateTime, raw
 from app.domain.deployments import Deployment, stored_schedule
 from app.domain.unset import UNSET, given
@@ -42,7 +43,8 @@ KEEP = _BY_ID.with_for_update(read=True, key_share=True)
 
 _IS_ACTIVE = (DEPLOYMENT.c.is_schedule_active, DEPLOYMENT.c.schedule.is_not(None))
 CLAIM_DUE = (
-    STORED.where(DEPLOYMENT.c.top_up_due <= bindparam("now", type_=UtcDateTime))
+    STORED.where(DEPLOYMENT.c.top_up_due <= Now(bindparam("now", type_=UtcDateTime)))
+    .where(DEPLOYMENT.c.top_up_due <= bindparam("until", type_=UtcDateTime))
     .order_by(DEPLOYMENT.c.top_up_due, DEPLOYMENT.c.id)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(key_share=True, skip_locked=True)
@@ -132,12 +134,12 @@ class Deployments(FilteredRepository):
         values = {name: value for name, value in values.items() if name not in ("flow_id", "name")}
         return self.document(self.session.execute(UPDATE, values | {"updated": now, "wanted": id}).one(), now)
 
-    def claim_due(self, now, limit):
-        """Lock up to `limit` deployments due for a top-up at `now`, longest due first, and skip those that others hold.
+    def claim_due(self, until, limit):
+        """Lock up to `limit` deployments that were due for a top-up by `until`, longest due first, and skip those that others hold.
 
         Return each as a `Deployment`.
         """
-        return [_stored(row) for row in self.session.execute(CLAIM_DUE, {"now": now, "limit": limit})]
+        return [_stored(row) for row in self.session.execute(CLAIM_DUE, {"now": given_now(self.clock), "until": until, "limit": limit})]
 
     def claim(self, ids):
         """Lock those deployments of `ids` that have an active schedule, in order of id, and skip those that others hold.

@@ -44,11 +44,14 @@ class FlowRuns(Runs):
     kind = "Flow run"
     sorts = run_sorts(FLOW_RUN)
     unique = UNIQUE
-    statements = RunStatements(FLOW_RUN, FLOW_RUN_STATE, COLUMNS, UNIQUE)
+    statements = RunStatements(FLOW_RUN, FLOW_RUN_STATE, COLUMNS, UNIQUE, locked=("deployment_id", "parent_task_run_id"))
     selection = statements.selection
     writer = RunWriter(selection, with_flow_runner(select(*COLUMNS), **RunWriter.computed))
-    # those that the run's task runs stand for
-    subflows = lock_flow_runs(FLOW_RUN.c.parent_task_run_id.in_(select(TASK_RUN.c.id).where(TASK_RUN.c.flow_run_id == bindparam("wanted"))))
+    # itself, then those that its task runs stand for, as transitions lock them; a deletion would lock the latter last
+    locks_for_delete = (
+        lock_flow_runs(FLOW_RUN.c.id == bindparam("wanted")),
+        lock_flow_runs(FLOW_RUN.c.parent_task_run_id.in_(select(TASK_RUN.c.id).where(TASK_RUN.c.flow_run_id == bindparam("wanted")))),
+    )
 
     def with_state(self, document, state, now):
         """Return the answer for a run; its flow runner is always an object."""

@@ -1,8 +1,10 @@
 """Flow runs that have not been started in time."""
 
-from sqlalchemy import Integer, bindparam, literal, select
+from sqlalchemy import Float, Integer, bindparam, literal, select
 
+from app.db.clock import given_now
 from app.db.models import FlowRun
+from app.db.sql import Now
 from app.db.types import UtcDateTime
 from app.domain.states import StateType
 from app.repositories.runs import TIMES
@@ -15,7 +17,7 @@ LOCK_OVERDUE = (
     .where(
         FLOW_RUN.c.state_type == literal(StateType.SCHEDULED.value),
         FLOW_RUN.c.state_name == literal("Scheduled"),
-        FLOW_RUN.c.next_scheduled_start_time <= bindparam("before", type_=UtcDateTime),
+        FLOW_RUN.c.next_scheduled_start_time <= Now(bindparam("before", type_=UtcDateTime), bindparam("seconds", type_=Float)),
     )
     .order_by(FLOW_RUN.c.next_scheduled_start_time, FLOW_RUN.c.id)
     .limit(bindparam("limit", type_=Integer))
@@ -26,12 +28,14 @@ LOCK_OVERDUE = (
 class LateRuns:
     """Flow runs in the state SCHEDULED / `Scheduled` that should have been started."""
 
-    def __init__(self, session):
-        self.session = session
+    def __init__(self, session, clock):
+        self.session, self.clock = session, clock
 
-    def lock_overdue(self, before, limit):
-        """Lock up to `limit` runs that were to start at or before `before`, longest due first. Return their rows.
+    def lock_overdue(self, after, limit):
+        """Lock up to `limit` runs that were to start the timedelta `after` ago or earlier, longest due first. Return their rows.
 
         Those that others hold, since they are being started, are skipped.
         """
-        return self.session.execute(LOCK_OVERDUE, {"before": before, "limit": limit}).all()
+        now = given_now(self.clock)
+        parameters = {"before": now and now - after, "seconds": after.total_seconds(), "limit": limit}
+        return self.session.execute(LOCK_OVERDUE, parameters).all()

@@ -2,14 +2,15 @@
 
 from sqlalchemy import Integer, Uuid, bindparam, delete, func, literal, select, update
 
-from app.db.models import FlowRun, FlowRunState, Lease, TaskRun
+from app.db.clock import given_now
+from app.db.models import FlowRun, FlowRunState, Lease
+from app.db.sql import Now
 from app.db.types import UtcDateTime
 from app.domain.instants import parse
 from app.domain.states import StateType
-from app.repositories.flow_runs import lock_flow_runs
 
 FLOW_RUN, FLOW_RUN_STATE = FlowRun.__table__, FlowRunState.__table__
-LEASE, TASK_RUN = Lease.__table__, TaskRun.__table__
+LEASE = Lease.__table__
 
 HELD = (StateType.PENDING, StateType.RUNNING)
 
@@ -17,7 +18,7 @@ _IDS = bindparam("ids", type_=Uuid, expanding=True)
 _HOLDS = (
     LEASE.c.id == bindparam("lease_id"),
     LEASE.c.flow_run_id == bindparam("held"),
-    LEASE.c.expires_at > bindparam("now", type_=UtcDateTime),
+    LEASE.c.expires_at > Now(bindparam("now", type_=UtcDateTime)),
 )
 HOLDING = select(LEASE.c.id).where(*_HOLDS)
 RENEW = update(LEASE).where(*_HOLDS)
@@ -26,12 +27,11 @@ DELETE = delete(LEASE).where(LEASE.c.id.in_(_IDS))
 LOCK_EXPIRED = (
     select(LEASE.c.id, LEASE.c.flow_run_id, LEASE.c.worker, LEASE.c.expires_at, FLOW_RUN.c.state_type)
     .join(FLOW_RUN, FLOW_RUN.c.id == LEASE.c.flow_run_id)
-    .where(LEASE.c.expires_at <= bindparam("now", type_=UtcDateTime))
+    .where(LEASE.c.expires_at <= Now(bindparam("now", type_=UtcDateTime)))
     .order_by(LEASE.c.expires_at)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(key_share=True, skip_locked=True)
 )
-LOCK_RUNS = lock_flow_runs(FLOW_RUN.c.id.in_(_IDS))
 
 
 def _newest_scheduled_states():
@@ -43,12 +43,6 @@ def _newest_scheduled_states():
 
 
 NEWEST_SCHEDULED_STATES = _newest_scheduled_states()
-RUNNING_TASKS = select(TASK_RUN.c.id).where(TASK_RUN.c.flow_run_id.in_(_IDS), TASK_RUN.c.state_type == literal(StateType.RUNNING.value))
-HELD_SUBFLOWS = select(FLOW_RUN.c.id, FLOW_RUN.c.parent_task_run_id).where(
-    FLOW_RUN.c.parent_task_run_id.in_(_IDS),
-    FLOW_RUN.c.state_type.in_([kind.value for kind in HELD]),
-    FLOW_RUN.c.id.not_in(select(LEASE.c.flow_run_id)),
-)
 
 
 class Leases:
@@ -59,24 +53,24 @@ class Leases:
 
     def renew(self, id, flow_run_id, expires_at):
         """Let lease `id` of a flow run last until `expires_at`. Return whether it still held the run."""
-        held = {"lease_id": id, "held": flow_run_id, "now": self.clock(), "expires_at": expires_at}
+        held = {"lease_id": id, "held": flow_run_id, "now": given_now(self.clock), "expires_at": expires_at}
         return bool(self.session.execute(RENEW, held).rowcount)
 
     def holds(self, id, flow_run_id):
         """Return whether lease `id` holds the flow run now."""
-        held = {"lease_id": id, "held": flow_run_id, "now": self.clock()}
+        held = {"lease_id": id, "held": flow_run_id, "now": given_now(self.clock)}
         return self.session.execute(HOLDING, held).one_or_none() is not None
 
     def release(self, flow_run_id):
         """End the lease on a flow run, if there is one."""
         self.session.execute(RELEASE, {"held": flow_run_id})
 
-    def lock_expired(self, now, limit):
-        """Lock up to `limit` leases that have run out by `now`, longest first, and their runs. Return their rows, with `state_type`.
+    def lock_expired(self, limit):
+        """Lock up to `limit` leases that have run out, longest first, and their runs. Return their rows, with `state_type`.
 
         Those that others hold are skipped, so that nobody waits for anybody here.
         """
-        return self.session.execute(LOCK_EXPIRED, {"now": now, "limit": limit}).all()
+        return self.session.execute(LOCK_EXPIRED, {"now": given_now(self.clock), "limit": limit}).all()
 
     def scheduled_times(self, flow_run_ids):
         """Return when flow runs were to start, as the newest SCHEDULED state of each says: {id: instant}."""
@@ -86,21 +80,3 @@ class Leases:
     def delete_many(self, ids):
         """Delete the leases `ids`."""
         self.session.execute(DELETE, {"ids": ids})
-
-    def lock_runs(self, flow_run_ids):
-        """Lock flow runs until the transaction ends, in order of id."""
-        self.session.execute(LOCK_RUNS, {"ids": flow_run_ids})
-
-    def running_below(self, flow_run_ids):
-        """Return what runs inside flow runs, at any depth: rows of flow runs (`id`, `parent_task_run_id`) and rows of task runs (`id`).
-
-        Flow runs that have a lease of their own are left out, with all that is below them.
-        """
-        flow_runs, task_runs, ids = [], [], flow_run_ids
-        while ids:
-            tasks = self.session.execute(RUNNING_TASKS, {"ids": ids}).all()
-            below = self.session.execute(HELD_SUBFLOWS, {"ids": [row.id for row in tasks]}).all()
-            flow_runs += below
-            task_runs += tasks
-            ids = [row.id for row in below]
-        return flow_runs, task_runs

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Float, Integer, Text, Uuid, bindparam, select, update
+from sqlalchemy import Float, Integer, Select, Table, Text, Uuid, bindparam, select, update
 from sqlalchemy import insert as plain_insert
 
 from app.db.engine import writes_in_with
@@ -38,6 +38,7 @@ SHARED_COLUMNS = (
 
 # Columns that entering a state changes, apart from `updated` and `state_id`
 TIMES = tuple(RunTimes.__dataclass_fields__)
+LOCKED = ("id", "state_id", "state_type", "state_name", *TIMES)
 ENTERED = {
     "state_type": Text,
     "state_name": Text,
@@ -111,16 +112,21 @@ def _instant(text):
 
 
 class RunStatements:
-    """The statements on the runs of one kind and on the history of their states."""
+    """The statements on the runs of one kind and on the history of their states.
 
-    def __init__(self, table, state_table, columns, unique):
+    `columns` are those of an answer, `unique` the names of those that identify a run, `locked` of those that a transition needs to know
+    besides what both kinds have.
+    """
+
+    def __init__(self, table, state_table, columns, unique, locked):
         state = state_table.c
         self.table, self.state_table, self.columns, self.unique = table, state_table, columns, unique
         self.run_id = state[f"{table.name}_id"]
         by_id = table.c.id == bindparam("wanted")
         self.selection = with_state(table, state_table, *columns)
         self.by_unique = self.selection.where(*(table.c[name] == bindparam(name) for name in unique))
-        self.lock = select(table).where(by_id).with_for_update(key_share=True)
+        # parameters and inputs may be megabytes, and a transition needs none of them
+        self.lock = select(*(table.c[name] for name in (*LOCKED, *locked))).where(by_id).with_for_update(key_share=True)
         self.update = update(table).where(by_id)
         key = [table.c[name] for name in unique]
         self.insert = insert(table).on_conflict_do_nothing(index_elements=key).returning(*columns)
@@ -128,6 +134,7 @@ class RunStatements:
         states = select(state.id, *answer_columns(state_table, STATE_MEMBERS))
         self.state_answer = states.where(state.id == bindparam("wanted"))
         self.history = states.where(self.run_id == bindparam("run_id")).order_by(state.timestamp, state.id)
+        self.entered_at = select(state.id, state.timestamp).where(state.id.in_(bindparam("ids", type_=Uuid, expanding=True)))
         self.record = plain_insert(state_table)
         # the same for many runs at once
         entries = rows(bindparam("entries", type_=JsonRows), run_id=Uuid, state_id=Uuid, **ENTERED, **STATE_TYPES)
@@ -142,8 +149,9 @@ class RunStatements:
 class Runs(FilteredRepository):
     """Runs of one kind, each with its current state. A subclass has `statements`, and `unique`, the columns that identify a run."""
 
-    state_table = None
-    statements = None
+    state_table: Table
+    statements: RunStatements
+    subflows: Select  # locks the flow runs that a deletion takes along, with the id `wanted`
     unique = ()
 
     def document(self, row, now):
@@ -215,7 +223,10 @@ class Runs(FilteredRepository):
         return [row._asdict() for row in self.session.execute(self.statements.history, {"run_id": run_id})]
 
     def lock(self, id):
-        """Lock the row `id` until the transaction ends. Return the whole row, and its current `State` or None. Raise NotFound."""
+        """Lock the row `id` until the transaction ends. Return what transitions need of it, and its current `State` or None.
+
+        Raise NotFound.
+        """
         # in two statements: one that has waited for the lock would join the new row with the state of the old one
         run = self.session.execute(self.statements.lock, {"wanted": id}).one_or_none()
         if run is None:
@@ -242,6 +253,10 @@ class Runs(FilteredRepository):
             scheduled_time=scheduled_time and parse(scheduled_time),
         )
 
+    def entered_at(self, state_ids):
+        """Return when states of the history were entered: {id: instant}."""
+        return dict(self.session.execute(self.statements.entered_at, {"ids": state_ids}).all()) if state_ids else {}
+
     def enter(self, run, previous, state):
         """Take the locked row `run` from `previous` to `state` (each a `State`; `previous` may be None).
 
@@ -250,8 +265,14 @@ class Runs(FilteredRepository):
         now, id = self.clock(), new_id()
         times = enter(_times(run), previous, state)
         members = _members(state, self.state_references(run._mapping))
-        self.session.execute(self.statements.update, {"wanted": run.id, "updated": now, "state_id": id} | _entered(times, state))
-        self._record(id, run.id, members, now)
+        changes = {"updated": now, "state_id": id} | _entered(times, state)
+        if writes_in_with(self.session):
+            # one round trip in place of two
+            entry = new_runs.state_parameters({"id": id, "created": now} | members)
+            self.session.execute(new_runs.enter(self.statements), {"wanted": run.id} | new_runs.run_parameters(changes) | entry)
+        else:
+            self.session.execute(self.statements.update, {"wanted": run.id} | changes)
+            self._record(id, run.id, members, now)
         return {"id": id, **members}
 
     def enter_many(self, transitions):
@@ -273,8 +294,8 @@ class Runs(FilteredRepository):
 
     def delete(self, id):
         """Delete the run `id`, with all that is below it. Raise NotFound."""
-        # a subflow's run changes state holding itself and then its parent; a deletion takes these locks the other way round
-        self.session.execute(self.subflows, {"wanted": id})
+        for statement in self.locks_for_delete:
+            self.session.execute(statement, {"wanted": id})
         super().delete(id)
 
     def update(self, id, changes):

@@ -23,11 +23,11 @@ class TaskRuns(Runs):
     kind = "Task"  # the reference's word for it
     sorts = run_sorts(TASK_RUN)
     unique = UNIQUE
-    statements = RunStatements(TASK_RUN, TASK_RUN_STATE, COLUMNS, UNIQUE)
+    statements = RunStatements(TASK_RUN, TASK_RUN_STATE, COLUMNS, UNIQUE, locked=("flow_run_id", "tags", "empirical_policy"))
     selection = statements.selection
     writer = RunWriter(selection, {column.name: column.name for column in COLUMNS} | RunWriter.computed)
-    # the one that the task run stands for
-    subflows = lock_flow_runs(FLOW_RUN.c.parent_task_run_id == bindparam("wanted"))
+    # the one that the task run stands for: its transitions lock it before the task run, and a deletion would do so after
+    locks_for_delete = (lock_flow_runs(FLOW_RUN.c.parent_task_run_id == bindparam("wanted")),)
 
     @staticmethod
     def state_references(run):

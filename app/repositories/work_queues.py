@@ -1,17 +1,21 @@
 """Work queues, and the agents that poll them."""
 
-from sqlalchemy import bindparam, select, update
+from functools import lru_cache
 
-from app.db.models import Agent, WorkQueue
+from sqlalchemy import Integer, bindparam, func, select, update
+
+from app.db.models import Agent, FlowRun, FlowRunState, Lease, WorkQueue
 from app.db.sql import insert
 from app.db.types import raw
 from app.domain.ids import new_id
 from app.domain.names import random_name
 from app.errors import Conflict, NotFound
 from app.repositories.base import ListedRepository
+from app.repositories.filtering import read_filters, where
 
 WORK_QUEUE = WorkQueue.__table__
 AGENT = Agent.__table__
+FLOW_RUN = FlowRun.__table__
 
 COLUMNS = (
     *(WORK_QUEUE.c[name] for name in ("id", "created", "updated", "name", "description", "is_paused", "concurrency_limit")),
@@ -24,6 +28,20 @@ LOCK = ROW.with_for_update(key_share=True)
 KEEP = select(WORK_QUEUE.c.id).where(WORK_QUEUE.c.id == bindparam("wanted")).with_for_update(read=True, key_share=True)
 INSERT = insert(WORK_QUEUE).on_conflict_do_nothing(index_elements=[WORK_QUEUE.c.name]).returning(*COLUMNS)
 UPDATE = update(WORK_QUEUE).where(WORK_QUEUE.c.id == bindparam("wanted"))
+
+
+_HOLDER = ("id", "name", "deployment_id", "state_type", "state_name")
+
+
+@lru_cache(maxsize=128)
+def _holders(shape, limited):
+    state, lease = FlowRunState.__table__.c, Lease.__table__.c
+    since = func.coalesce(lease.created, state.timestamp).label("since")
+    columns = (*(FLOW_RUN.c[name] for name in _HOLDER), since, lease.worker, lease.expires_at.label("lease_expires_at"))
+    holders = select(*columns).outerjoin(Lease, lease.flow_run_id == FLOW_RUN.c.id).outerjoin(FlowRunState, state.id == FLOW_RUN.c.state_id)
+    holders = holders.where(*where("flow_runs", shape)).order_by(since, FLOW_RUN.c.id)
+    holders = holders.offset(bindparam("offset", type_=Integer))
+    return holders.limit(bindparam("limit", type_=Integer)) if limited else holders
 
 
 def _record_poll():
@@ -66,6 +84,16 @@ class WorkQueues(ListedRepository):
         """Set the columns in `changes`. Raise NotFound."""
         if not self.session.execute(UPDATE, changes | {"updated": self.clock(), "wanted": id}).rowcount:
             raise NotFound(self.kind)
+
+    def holders(self, filters, limit, offset=0):
+        """Return up to `limit` runs (None: all) that meet `filters` with who holds them since when, the longest held first.
+
+        `since` is when a run was claimed, or, where it has no lease, when it entered the state that it is in.
+        """
+        shape, parameters = read_filters(filters)
+        parameters |= {"offset": offset} | ({} if limit is None else {"limit": limit})
+        rows = self.session.execute(_holders(shape, limit is not None), parameters)
+        return [row._asdict() for row in rows]
 
     def record_poll(self, id, agent_id):
         """Note that an agent has just polled work queue `id`; one that is not known gets a name. Raise NotFound."""

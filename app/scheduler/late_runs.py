@@ -21,7 +21,7 @@ class LateRunMarker(BatchedPass):
 
     def batch(self, unit, now):
         """Mark the runs that have been overdue for longest. Return how many."""
-        overdue = unit.late_runs.lock_overdue(now - self.after, self.batch_size)
+        overdue = unit.late_runs.lock_overdue(self.after, self.batch_size)
         transitions = [(run, _scheduled(run, now), _late(run, self.clock())) for run in overdue]
         if transitions:
             unit.flow_runs.enter_many(transitions)

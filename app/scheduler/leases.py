@@ -20,14 +20,11 @@ class LeaseExpiry(BatchedPass):
     def batch(self, unit, now):
         """End the leases that ran out longest ago. Return how many."""
         leases, orchestration = unit.leases, unit.orchestration
-        expired = leases.lock_expired(now, self.batch_size)
+        expired = leases.lock_expired(self.batch_size)
         if not expired:
             return 0
         leases.delete_many([lease.id for lease in expired])
         held = [lease for lease in expired if lease.state_type in HELD]
-        inside, tasks = leases.running_below([lease.flow_run_id for lease in held])
-        # flow runs before task runs, each in order of id, as everybody locks them
-        leases.lock_runs([row.id for row in inside])
         due = leases.scheduled_times([lease.flow_run_id for lease in held])
         for lease in held:
             worker = f"of {lease.worker} " if lease.worker else ""
@@ -36,10 +33,4 @@ class LeaseExpiry(BatchedPass):
             details = {"scheduled_time": max(now, due.get(lease.flow_run_id, now))}
             state = new_state(StateType.SCHEDULED, now, message=message, state_details=details)
             orchestration.set_flow_run_state(lease.flow_run_id, state, force=True)
-        # what ran inside died with the worker: it is neither running (and holds no slot) nor over, so that a new attempt runs it again
-        interrupted = new_state(StateType.PENDING, now, message="Interrupted: the lease of the flow run that it belongs to ran out")
-        for row in inside:
-            orchestration.set_flow_run_state(row.id, interrupted, force=True)
-        for id in sorted({row.id for row in tasks} - {row.parent_task_run_id for row in inside}):
-            orchestration.set_task_run_state(id, interrupted, force=True)
         return len(expired)

@@ -45,25 +45,28 @@ class BatchReport:
 
 
 class BatchedPass:
-    """A pass over all that is due when it begins. `parts` are those that `create_app` put together.
+    """A pass over all that is due. `parts` are those that `create_app` put together.
 
     A subclass has a `name`, says which `noun` it counts and what was `done`, and implements `batch(unit, now)`, which does at most
     `batch_size` of them in a `UnitOfWork` and returns how many it found.
     """
 
-    name = None
-    noun = None
-    done = None
+    name: str
+    noun: str
+    done: str
 
     def __init__(self, parts, batch_size):
         self.parts, self.database, self.clock = parts, parts.database, parts.clock
         self.batch_size = batch_size
 
+    def batch(self, unit, now) -> int:
+        """Do at most `batch_size` of what is due at `now`. Return how many were found."""
+        raise NotImplementedError
+
     def run_once(self, should_stop=lambda: False):
         """Do all that is due. Return a BatchReport. Call `should_stop()` before every batch."""
         report = BatchReport(self.noun, self.done)
         began = time.perf_counter()
-        # what falls due during the pass waits for the next one, so that a pass ends
         now = self.clock()
         more = True
         while more and not should_stop():

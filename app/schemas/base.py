@@ -1,5 +1,7 @@
 """What schemas of several resources are made from."""
 
+from typing import Any
+
 from marshmallow import RAISE, Schema
 
 from app.schemas import fields
@@ -79,7 +81,7 @@ class FlowRunnerAnswer(Answer):
 NO_RUNNER = {"type": None, "config": None}
 
 
-def flow_runner_columns(body):
+def flow_runner_columns(body) -> dict[str, Any]:
     """Take `flow_runner` out of a loaded `body`. Return its two columns, none where it is absent; null clears both."""
     if "flow_runner" not in body:
         return {}

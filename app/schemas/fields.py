@@ -104,8 +104,9 @@ class Integer(Field, fields.Integer):
 
     default_error_messages = {"invalid": "Not a whole number.", "too_large": "Not a whole number."}
 
-    def __init__(self, description=None, *, min=0, max=None, **options):
-        super().__init__(description, strict=True, validate=Range(min, max, error="Must be from {min} to {max}."), **options)
+    def __init__(self, description=None, *, min=0, max=None, range=None, **options):
+        range = range or Range(min, max, error="Must be from {min} to {max}.")
+        super().__init__(description, strict=True, validate=range, **options)
 
 
 class Limit(NullMeansDefault, Integer):
@@ -120,13 +121,14 @@ class Offset(NullMeansDefault, Integer):
     """How many items of a list to pass over."""
 
     def __init__(self):
-        super().__init__("Pass over so many first.", max=MAX_INT64, load_default=0, example=0)
+        most = Range(0, Bound("offset"), error="Must be from {min} to {max}. A cursor goes further.")
+        super().__init__("Pass over so many first.", range=most, load_default=0, example=0)
 
 
 class Float(Field, fields.Float):
     """A number from `min` to `max`."""
 
-    def __init__(self, description=None, *, min=0, max=None, **options):
+    def __init__(self, description=None, *, min: float = 0, max=None, **options):
         message = f"Not a number from {min} to {max}."
         messages = dict.fromkeys(("invalid", "too_large", "special"), message)
         super().__init__(description, validate=Range(min, max, error=message), error_messages=messages, **options)

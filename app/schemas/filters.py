@@ -5,7 +5,7 @@ from app.domain.states import StateType
 from app.schemas import fields
 from app.schemas.base import Body, Part
 from app.schemas.context import Bound
-from app.schemas.fields import MAX_INT32, MIN_INT32
+from app.schemas.fields import MAX_INT32, MAX_RUN_NAME, MIN_INT32
 
 VALUES = {
     "uuid": fields.UUID,
@@ -20,7 +20,8 @@ def _values(kind, description):
 
 
 def _text(_kind, description):
-    return fields.String(description, allow_none=True)
+    # no name is longer
+    return fields.String(description, max=MAX_RUN_NAME, allow_none=True)
 
 
 def _instant(_kind, description):

@@ -84,7 +84,7 @@ class _Plain:
     all = required | {"task_run_id"}
 
     def __init__(self):
-        self.ids = {None: None}
+        self.ids: dict[str | None, uuid.UUID | None] = {None: None}
 
     def __call__(self, given):
         """Return the columns of a log, or None if the schema has to look at it."""

@@ -1,5 +1,7 @@
 """marshmallow's validators, whose upper limit may be a `Bound` of the settings. apispec reads ranges, lengths and patterns from them."""
 
+from typing import Any
+
 from marshmallow import ValidationError, validate
 
 
@@ -9,7 +11,7 @@ class _Bounded:
     _max = None
 
     @property
-    def max(self):
+    def max(self) -> Any:
         """The limit in force."""
         return self._max() if callable(self._max) else self._max
 

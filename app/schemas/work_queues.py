@@ -2,8 +2,9 @@
 
 from marshmallow import post_load
 
+from app.domain.states import StateType
 from app.schemas import fields
-from app.schemas.base import ANY_ID, STORED, Answer, Body, Stored
+from app.schemas.base import ANY_ID, FLOW_RUN_ID, STORED, Answer, Body, Stored
 from app.schemas.context import Bound
 from app.schemas.fields import MAX_INT32, MAX_TEXT
 from app.schemas.flow_runs import FlowRun
@@ -127,6 +128,34 @@ class WorkQueue(Stored):
     concurrency_limit = fields.Integer(LIMIT, max=MAX_INT32, required=True, allow_none=True)
 
     example = STORED | EXAMPLE | {"filter": _no_criteria() | {"tags": ["nightly"]}, "is_paused": False}
+
+
+class Holder(Answer):
+    """A flow run that takes up room in a work queue."""
+
+    id = fields.UUID("The flow run.", required=True)
+    name = fields.String("The run's name.", required=True)
+    deployment_id = fields.UUID("Whose run it is.", required=True, allow_none=True)
+    state_type = fields.Enum(StateType, "The type of its state: PENDING or RUNNING.", required=True)
+    state_name = fields.String("The name of its state.", required=True)
+    since = fields.Instant("When it was claimed or, where an agent took it without a lease, when it entered its state.", required=True)
+    worker = fields.String("Who claimed it.", required=True, allow_none=True)
+    lease_expires_at = fields.Instant(
+        "When it goes back to the queue unless a heartbeat comes before; null for a run without a lease, which is held until it is ended.",
+        required=True,
+        allow_none=True,
+    )
+
+    example = {
+        "id": FLOW_RUN_ID,
+        "name": "brave-otter",
+        "deployment_id": None,
+        "state_type": "RUNNING",
+        "state_name": "Running",
+        "since": "2022-06-01T07:00:00+00:00",
+        "worker": "worker-1",
+        "lease_expires_at": "2022-06-01T07:01:00+00:00",
+    }
 
 
 class Lease(Answer):

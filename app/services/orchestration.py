@@ -8,6 +8,7 @@ from app.domain.states import StateType
 from app.errors import Conflict
 from app.repositories.cached_results import CachedResults
 from app.repositories.concurrency_limits import Slots
+from app.repositories.nested_runs import NestedRuns
 
 NO_RULES = ()
 
@@ -15,13 +16,15 @@ NO_RULES = ()
 class Orchestration:
     """Takes runs from state to state. A transition holds its run's row, so that of several at the same time each sees the one before.
 
-    Locks are taken in one order: a flow run, the task run that stands for it in its parent, limits in order of tag.
+    Locks are taken in one order: a flow run, the subflow runs inside it from the outer to the inner, task runs inside them, the task run
+    that stands for it in its parent, limits in order of tag.
     """
 
     def __init__(self, unit):
         self.session, self.clock = unit.session, unit.clock
         self.flow_runs, self.task_runs, self.leases = unit.flow_runs, unit.task_runs, unit.leases
         self.cache = CachedResults(unit.session, unit.clock)
+        self.nested = NestedRuns(unit.session, unit.flow_runs, unit.task_runs)
 
     def set_flow_run_state(self, id, proposed, force=False, lease_id=None):
         """Propose the State `proposed` for a flow run; with `force`, enter it without asking the rules. Return state, status and details.
@@ -34,10 +37,10 @@ class Orchestration:
         now = self.clock()
         transition = Transition(previous=previous, proposed=replace(proposed, timestamp=now), now=now, run_count=run.run_count)
         verdict = judge(transition, NO_RULES if force else FLOW_RULES)
-        entry = self._enter(self.flow_runs, run, previous, verdict)
-        if entry is not None:
-            if verdict.state.is_terminal or verdict.state.type == StateType.SCHEDULED:
-                self.leases.release(id)
+        entry = None
+        if isinstance(verdict, Accept | Reject):
+            entry = self.flow_runs.enter(run, previous, verdict.state)
+            self._let_go(id, verdict.state)
             self.tell_parent(id, run.parent_task_run_id, verdict.state)
         return answer(verdict, entry)
 
@@ -59,10 +62,10 @@ class Orchestration:
             limits=slots.limits,
         )
         verdict = judge(transition, NO_RULES if force else TASK_RULES)
-        entry = self._enter(self.task_runs, run, previous, verdict)
-        if entry is None:
-            return answer(verdict, entry)
+        if not isinstance(verdict, Accept | Reject):
+            return answer(verdict, None)
         state = verdict.state
+        entry = self.task_runs.enter(run, previous, state)
         if state.type == StateType.RUNNING:
             slots.take()
         elif transition.leaves(StateType.RUNNING):
@@ -73,14 +76,20 @@ class Orchestration:
             self.cache.add(key, entry["id"], expiration and parse(expiration))
         return answer(verdict, entry)
 
+    def _let_go(self, flow_run_id, state):
+        """Where nobody works on a flow run in its new state, end its lease, and take what is inside it along."""
+        if state.is_terminal:
+            self.leases.release(flow_run_id)
+            self.nested.end(flow_run_id, state)
+        elif state.type == StateType.SCHEDULED:
+            self.leases.release(flow_run_id)
+            self.nested.interrupt(flow_run_id, state)
+
     def tell_parent(self, flow_run_id, parent_task_run_id, state):
         """Put the new state of a subflow's run onto the task run that stands for it in its parent, if it is one."""
         if parent_task_run_id is not None:
             details = state.details | {"child_flow_run_id": str(flow_run_id)}
             self.set_task_run_state(parent_task_run_id, replace(state, details=details), force=True)
-
-    def _enter(self, runs, run, previous, verdict):
-        return runs.enter(run, previous, verdict.state) if isinstance(verdict, Accept | Reject) else None
 
     def _cached(self, key):
         row = self.cache.find(key)

@@ -51,7 +51,7 @@ class UnitOfWork:
     deployments = cached_property(lambda self: self._repository(Deployments))
     flow_runs = cached_property(lambda self: self._repository(FlowRuns))
     scheduled_runs = cached_property(lambda self: self._repository(ScheduledRuns))
-    late_runs = cached_property(lambda self: LateRuns(self.session))
+    late_runs = cached_property(lambda self: self._repository(LateRuns))
     task_runs = cached_property(lambda self: self._repository(TaskRuns))
     task_run_graph = cached_property(lambda self: self._repository(TaskRunGraph))
     leases = cached_property(lambda self: self._repository(Leases))

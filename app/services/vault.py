@@ -53,6 +53,7 @@ class Vault:
         Raise NoKey.
         """
         self._fernet(make=True)
+        assert self._loaded is not None
         text = json.dumps(value, sort_keys=True).encode()
         return [hmac.digest(base64.urlsafe_b64decode(key), b"block " + text, "sha256").hex() for key in self._loaded[0]]
 
@@ -86,22 +87,22 @@ class Vault:
             return []
         try:
             if make and not self._file.exists():
-                self._make_file()
+                self._make_file(self._file)
             return [self._file.read_text().strip()]
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError) as error:
             raise NoKey(f"The key file {self._file} cannot be read or made: {error.__class__.__name__}.") from None
 
-    def _make_file(self):
+    def _make_file(self, path):
         # made complete under another name, which only its owner may read; a link fails where another process was faster
-        handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=f"{self._file.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
         try:
             with os.fdopen(handle, "w") as file:
                 file.write(f"{generate_key()}\n")
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(name, self._file)
+            os.link(name, path)
         except FileExistsError:
             pass
         finally:

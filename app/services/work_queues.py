@@ -55,6 +55,10 @@ class WorkQueueService:
             self.unit.orchestration.tell_parent(run["id"], run["parent_task_run_id"], state)
         return [{"lease_id": lease_id, "lease_expires_at": expires_at, "flow_run": run} for lease_id, run in claimed]
 
+    def holders(self, id, limit, offset=0):
+        """Return up to `limit` of the runs of queue `id` that count towards its concurrency limit. Raise NotFound."""
+        return self.queues.holders(_filter(self.queues.row(id), state={"type": {"any_": HELD}}), limit, offset)
+
     def heartbeat(self, flow_run_id, lease_id, lease_seconds):
         """Let a lease last for `lease_seconds` from now. Return when it runs out.
 

@@ -6,12 +6,12 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import threading
 import time
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from operator import attrgetter
+from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
 log = logging.getLogger("worker")
 current = ContextVar("run", default=None)
@@ -78,9 +78,8 @@ def call(function, run):
 def run_command(text, environ, run):
     """Run the shell command `text` with the variables `environ` and those of the run, in a process group of its own."""
     variables = {"MINTAKA_RUN_ID": run.id, "MINTAKA_RUN_NAME": run.name, "MINTAKA_PARAMETERS": json.dumps(run.parameters)}
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     try:
-        process = subprocess.Popen(text, shell=True, env=environ | variables, process_group=0, **streams)
+        process = Popen(text, shell=True, env=environ | variables, process_group=0, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
     except OSError as error:
         return state("FAILED", f"The command cannot be started: {error}")
     said, pause = [""], 0.001
@@ -93,7 +92,7 @@ def run_command(text, environ, run):
         run.raise_if_cancelled()
     # what it left behind in the background may hold its output open
     reader.join(1.0)
-    code = process.returncode
+    code = process.wait()
     how = f"exit code {code}" if code >= 0 else f"ended by signal {-code} ({signal.strsignal(-code)})"
     return state("COMPLETED", how) if code == 0 else state("FAILED", f"{how}: {said[0]}" if said[0] else how)
 

@@ -18,7 +18,8 @@ class RunLogs(QueueHandler):
     """Sends what is logged in the thread of a run, from a thread of its own, until it is closed."""
 
     def __init__(self, api):
-        super().__init__([])
+        self.queue: list = []
+        super().__init__(self.queue)  # pyright: ignore[reportArgumentType] -- the stub names methods that only an `enqueue` uses
         self.api, self._ending = api, threading.Event()
         self._sender = threading.Thread(target=self._send, daemon=True)
         self._sender.start()

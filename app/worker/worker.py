@@ -133,7 +133,7 @@ class Worker:
         answer = self._propose(run, ended)
         log.info("%s %s", ended["type"], (ended["message"] or "") if answer["status"] == "ACCEPT" else answer["details"]["reason"])
 
-    def _propose(self, run, proposed):
+    def _propose(self, run, proposed) -> dict:
         """What the server answers to a state, asked until it answers or the lease may be over. Raises Refused, Unreachable."""
         path, waits = f"/flow_runs/{run.id}", backoff()
         while True:

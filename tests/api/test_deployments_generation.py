@@ -73,6 +73,22 @@ def test_activating_later_makes_the_runs_that_are_missing(api, api_clock):
     assert ids(before) < ids(after)
 
 
+@pytest.mark.parametrize("type", ["CANCELLED", "FAILED", "COMPLETED"])
+def test_a_run_that_is_ended_before_its_time_is_not_made_again(api, type):
+    deployment = make_deployment(api, schedule=HOURLY)
+    skipped = runs_of(api, deployment)[1]
+    outcome = ok(api.post(f"/flow_runs/{skipped['id']}/set_state", json={"state": {"type": type, "message": "not this one"}}), 201)
+    assert (outcome["status"], outcome["state"]["type"]) == ("ACCEPT", type)
+    ok(api.post(f"/deployments/{deployment['id']}/schedule", json={"max_runs": 5}))
+    upsert(api, deployment, parameters={"n": 1})
+    for switch in ("inactive", "active"):
+        ok(api.post(f"/deployments/{deployment['id']}/set_schedule_{switch}"))
+    runs = runs_of(api, deployment)
+    assert starts(runs) == NEXT_HOURS
+    assert (runs[1]["id"], runs[1]["state_type"], runs[1]["next_scheduled_start_time"]) == (skipped["id"], type, None)
+    assert {run["state_type"] for run in runs[:1] + runs[2:]} == {"SCHEDULED"}
+
+
 def test_activating_without_a_schedule_makes_none(api):
     deployment = make_deployment(api, is_schedule_active=False)
     assert ok(api.post(f"/deployments/{deployment['id']}/set_schedule_active")) is None

@@ -70,6 +70,33 @@ def test_a_body_nested_64_deep_is_read_and_65_deep_refused(api):
         assert refused["errors"][0]["type"] == "too_deep"
 
 
+LISTS = ("flows", "deployments", "flow_runs", "task_runs", "logs", "work_queues", "concurrency_limits", "saved_searches")
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_an_offset_goes_up_to_100_000_and_what_is_further_on_takes_a_cursor(api, kind):
+    ok(api.post(f"/{kind}/filter", json={"offset": 100_000}))
+    refused = problem(api.post(f"/{kind}/filter", json={"offset": 100_001}), 422)
+    assert refused["errors"][0]["loc"] == ["body", "offset"]
+    assert "from 0 to 100000. A cursor goes further" in refused["errors"][0]["msg"]
+
+
+def test_the_largest_offset_is_a_setting(shared_database_url):
+    client, database = client_with(shared_database_url, max_offset=3)
+    ok(client.post("/flows/filter", json={"offset": 3}))
+    assert wrong_fields(client.post("/flows/filter", json={"offset": 4})) == {"body.offset"}
+    database.dispose()
+
+
+@pytest.mark.parametrize("kind", ["flows", "deployments", "flow_runs", "task_runs"])
+@pytest.mark.parametrize("route", ["filter", "count"])
+def test_a_text_to_look_for_in_names_is_no_longer_than_names_are(api, kind, route):
+    for length, status in ((512, 200), (513, 422), (1_000_000, 422)):
+        answer = api.post(f"/{kind}/{route}", json={kind: {"name": {"like_": "x" * length}}})
+        assert answer.status_code == status
+    assert wrong_fields(answer) == {f"body.{kind}.name.like_"}
+
+
 def everything_with_tags(client, tags):
     """The answers to making one of everything that has tags."""
     flow = make_flow(client)["id"]

@@ -12,6 +12,10 @@ def test_a_limit_is_set_replaced_listed_and_removed(run, client):
     ok(client.post(f"/task_runs/{one['id']}/set_state", json={"state": {"type": "RUNNING"}}), 201)
     assert table(run("concurrency-limits", "ls")) == [{"TAG": "warehouse", "LIMIT": "2", "TAKEN": "1"}]
     assert documents(run("concurrency-limits", "ls", "--output", "json")) == ok(client.post("/concurrency_limits/filter"))
+    assert done(run("concurrency-limits", "reset", "warehouse")) == "warehouse: 1 slot given back\n"
+    assert ok(client.get("/concurrency_limits/tag/warehouse"))["active_slots"] == []
+    assert ok(client.get(f"/task_runs/{one['id']}"))["state_type"] == "RUNNING"
+    assert failed(run("concurrency-limits", "reset", "house"), 1) == "Concurrency limit not found: house"
     assert done(run("concurrency-limits", "rm", "warehouse")) == "warehouse is not limited any more\n"
     assert failed(run("concurrency-limits", "rm", "warehouse"), 1) == "Concurrency limit not found: warehouse"
 

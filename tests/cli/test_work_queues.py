@@ -48,6 +48,22 @@ def test_queues_are_listed_with_the_runs_they_are_for(run, client):
     assert rest.stderr == "(1 more; --all shows them)\n"
 
 
+def test_who_takes_up_the_room_of_a_queue_is_listed_since_when(run, client):
+    queue = make_work_queue(client, name="default", concurrency_limit=3)
+    runs = make_due_runs(client, 3)
+    (claim,) = ok(client.post(f"/work_queues/{queue['id']}/claim_runs", json={"limit": 1, "worker": "w1"}))
+    taken = ok(client.post(f"/flow_runs/{runs[1]['id']}/set_state", json={"state": {"type": "RUNNING"}}), 201)
+    held = documents(run("work-queues", "holders", "default", "--output", "json"))
+    assert [(one["id"], one["worker"], one["lease_expires_at"]) for one in held] == [
+        (runs[0]["id"], "w1", claim["lease_expires_at"]),
+        (runs[1]["id"], None, None),
+    ]
+    assert [one["since"] for one in held] == [claim["flow_run"]["state"]["timestamp"], taken["state"]["timestamp"]]
+    shown = run("work-queues", "holders", "default", "--limit", "1")
+    assert [(row["RUN"], row["STATE"], row["WORKER"]) for row in table(shown)] == [(runs[0]["name"], "Pending", "w1")]
+    assert shown.stderr == "(1 more; --all shows them)\n"
+
+
 def test_a_queue_is_shown_with_the_runs_that_it_would_hand_out(run, client):
     queue = make_work_queue(client, name="default")
     due = make_due_runs(client, 3)

@@ -40,6 +40,7 @@ DIFFERENCES = {
     "a slot while waiting": Difference("Concurrency limits", ignored=("active_slots",)),
     "the wrong thing is missing": Difference("Errors", statuses=(404, 404)),
     "settings": Difference("``GET /api/admin/settings``"),
+    "an end before the time": Difference("Ending a run before its time", statuses=(201, 200)),
     "a wildcard": Difference("``like_``"),
 }
 

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, event, select, update
 
 from app.config import Settings
 from app.db.models import FlowRun, FlowRunState, Lease
 from app.db.session import Database
 from app.domain.states import new_state
 from app.errors import Conflict
+from app.scheduler.late_runs import LateRunMarker
 from app.scheduler.leases import LeaseExpiry
 from tests.api.asking import ok, problem
 from tests.api.factories import make_due_runs, make_flow_run, make_task_run, make_work_queue
@@ -153,6 +154,20 @@ def test_a_lease_that_was_left_on_a_run_nobody_holds_is_deleted_and_the_run_stay
     assert ok(client.get(f"/flow_runs/{run['id']}"))["state"] == run["state"]
 
 
+def test_no_pass_and_no_transition_reads_the_parameters_of_runs_however_large_they_are(client, clock, expiry, claimed, database):
+    claims = claimed(2)
+    make_due_runs(client, 2, due=NOON - timedelta(hours=1))
+    read = []
+    event.listen(database.engine(), "before_cursor_execute", lambda *call: read.append(call[2]))
+    clock.advance(minutes=2)
+    assert LateRunMarker(make_parts(database, clock), 5).run_once().number == 2
+    assert expiry().run_once().number == 2
+    ids = [UUID(claim["flow_run"]["id"]) for claim in claims]
+    database.run(lambda session: unit_of_work(session, clock).orchestration.set_flow_run_state(ids[0], new_state("CANCELLED", clock())))
+    assert len(read) > 10
+    assert not [statement for statement in read if "parameters" in statement or "context" in statement]
+
+
 def test_what_was_running_inside_gives_its_slots_back_and_can_be_run_again(client, clock, expiry, claimed):
     ok(client.post("/concurrency_limits/", json={"tag": "db", "concurrency_limit": 2}), 200, 201)
     (claim,) = claimed(1)
@@ -174,7 +189,7 @@ def test_what_was_running_inside_gives_its_slots_back_and_can_be_run_again(clien
     found = {type: ok(client.get(f"/task_runs/{run['id']}")) for type, run in (tasks | {"inner": inner, "stands": stands}).items()}
     types = {type: run["state_type"] for type, run in found.items()}
     assert types == {"RUNNING": "PENDING", "COMPLETED": "COMPLETED", "PENDING": "PENDING", "inner": "PENDING", "stands": "PENDING"}
-    assert found["RUNNING"]["state"]["message"] == "Interrupted: the lease of the flow run that it belongs to ran out"
+    assert found["RUNNING"]["state"]["message"] == "Interrupted: the flow run that it belongs to is SCHEDULED again"
     assert found["PENDING"]["state"]["message"] is None
     assert found["stands"]["state"]["state_details"]["child_flow_run_id"] == child["id"]
     assert ok(client.get(f"/flow_runs/{child['id']}"))["state_type"] == "PENDING"

@@ -77,7 +77,8 @@ def test_both_ways_create_the_same_run(postgres_flow, run, parameters, tags, run
         if not at_once:
             unit.flow_runs.create_of_deployment = lambda *_: None
         document, created = unit.deployment_service.create_flow_run(id, run)
-        assert created and document["deployment_id"] == id
+        assert created
+        assert document["deployment_id"] == id
         found_run, found_state = stored(session)
         assert found_run.pop("deployment_id") == id
         assert document.keys() == unit.flow_runs.require(document["id"]).keys()
@@ -104,7 +105,9 @@ def test_what_one_statement_cannot_do_is_done_all_the_same(postgres_flow, at_onc
         known, created = create(id, NewFlowRun(tags=[str(number) for number in range(60)], idempotency_key="once"))
         assert created
         again, created = create(id, NewFlowRun(idempotency_key="once"))
-        assert not created and again["id"] == known["id"]
-        assert isinstance(unit.flow_runs, FlowRuns) and len(session.execute(select(RUN.c.id)).all()) == 1
+        assert not created
+        assert again["id"] == known["id"]
+        assert isinstance(unit.flow_runs, FlowRuns)
+        assert len(session.execute(select(RUN.c.id)).all()) == 1
 
     database.run(work)

@@ -5,7 +5,7 @@ The statements are those that the repositories send, on tables large enough for 
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -147,12 +147,12 @@ def claim_runs(session):
 
 
 def mark_late(session):
-    LateRuns(session).lock_overdue(NOW, 400)
+    LateRuns(session, clock).lock_overdue(timedelta(seconds=5), 400)
 
 
 def end_leases(session):
     # few have run out: most workers are alive
-    Leases(session, clock).lock_expired(datetime(2022, 1, 2, tzinfo=UTC), 50)
+    Leases(session, lambda: datetime(2022, 1, 2, tzinfo=UTC)).lock_expired(50)
 
 
 def runs_of_a_deployment(session):

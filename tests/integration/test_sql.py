@@ -5,9 +5,11 @@ from uuid import UUID
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Integer, Text, Uuid, bindparam, cast, literal, select
+from sqlalchemy import Float, Integer, Text, Uuid, bindparam, cast, func, literal, select
 
-from app.db.sql import ArrayContainsAll, ContainsText, EpochMicroseconds, IsEmptyArray, UuidText, json_with_ids, rows
+from app.config import Settings
+from app.db.session import Database
+from app.db.sql import ArrayContainsAll, ContainsText, EpochMicroseconds, IsEmptyArray, Now, UuidText, json_with_ids, rows
 from app.db.types import Json, JsonRows, Substring, UtcDateTime
 from app.domain.instants import microseconds
 
@@ -54,6 +56,22 @@ def test_an_array_contains_all_members_of_another(database, held, wanted):
     column = literal(held, Json)
     assert bool(value_of(database, ArrayContainsAll(column, bindparam("wanted", type_=Json)), wanted=wanted)) == (set(wanted) <= set(held))
     assert bool(value_of(database, IsEmptyArray(column))) == (held == [])
+
+
+@given(instant=INSTANTS)
+@SHARED_DATABASE
+def test_now_is_what_is_given(database, instant):
+    assert value_of(database, Now(bindparam("now", type_=UtcDateTime)), now=instant) == instant
+    parameters = {"now": instant, "seconds": 60.0}
+    assert value_of(database, Now(bindparam("now", type_=UtcDateTime), bindparam("seconds", type_=Float)), **parameters) == instant
+
+
+def test_now_is_the_databases_where_none_is_given(postgres_url):
+    database = Database(postgres_url, Settings())
+    now = Now(bindparam("now", type_=UtcDateTime), bindparam("seconds", type_=Float))
+    told, ago = database.run(lambda session: session.execute(select(func.now(), now), {"now": None, "seconds": 60.0}).one(), read_only=True)
+    database.dispose()
+    assert (told - ago).total_seconds() == 60
 
 
 @given(instant=INSTANTS, id=st.uuids())

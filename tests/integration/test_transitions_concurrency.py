@@ -1,5 +1,6 @@
 """Fifty transitions at once, each in a thread and a transaction of its own: the rules hold as if they came one after the other."""
 
+import random
 import threading
 import time
 from collections import Counter
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.config import Settings
-from app.db.models import ConcurrencySlot, TaskRun
+from app.db.models import ConcurrencySlot, FlowRun, TaskRun
 from app.db.session import Database
 from app.domain.clock import utcnow
 from app.domain.runs import NewFlowRun, NewTaskRun
@@ -142,6 +143,28 @@ def test_whoever_starts_and_ends_at_once_leaves_a_slot_for_each_that_is_running(
         running = connection.execute(select(func.count()).where(TaskRun.state_type == "RUNNING")).scalar_one()
     assert sum(slots(crowded).values()) == running <= LIMIT
     assert all(states.count("COMPLETED") == 1 and states[-1] == "COMPLETED" for states in histories)
+
+
+def test_no_slot_outlives_a_flow_run_that_ends_while_its_task_runs_and_subflows_start_and_end(crowded, flow_run):
+    crowded.run(lambda session: ConcurrencyLimits(session, utcnow).put("a", AT_ONCE))
+    ids = make_task_runs(crowded, flow_run, 12, ["a"])
+    (stands,) = make_task_runs(crowded, flow_run, 1, ["stands"])
+    fields = NewFlowRun(flow_id=flow_run["flow_id"], parent_task_run_id=stands)
+    child = crowded.run(lambda session: unit_of_work(session).run_service.create_flow_run(fields)[0])
+    inside = make_task_runs(crowded, child, 6, ["a"])
+    works = [status_of(crowded, "task", id, type) for id in ids + inside for type in ("RUNNING", "RUNNING", "COMPLETED")][:44]
+    works += [status_of(crowded, "flow", child["id"], type) for type in ("RUNNING", "PENDING", "CANCELLED")]
+    works += [status_of(crowded, "flow", flow_run["id"], "FAILED"), lambda: crowded.run(reset)]
+    random.shuffle(works)
+    all_at_once(works)
+    assert slots(crowded) == {}
+    with crowded.transaction(read_only=True) as session:
+        assert set(session.scalars(select(TaskRun.state_type))) <= {"COMPLETED", "CANCELLED"}
+        assert set(session.scalars(select(FlowRun.state_type))) == {"FAILED", "CANCELLED"}
+
+
+def reset(session):
+    ConcurrencyLimits(session, utcnow).reset("a")
 
 
 @pytest.mark.parametrize("kind", ["flow", "task"])

@@ -160,7 +160,7 @@ def test_a_preview_is_shown_as_it_is_printed(application):
 
 
 def test_every_page_is_reached_from_the_index():
-    listed = set(re.findall(r"^   (\w+)$", page("index"), re.MULTILINE))
+    listed = set(re.findall(r"^   ([\w-]+)$", page("index"), re.MULTILINE))
     assert listed == {path.stem for path in DOCS.glob("*.rst")} - {"index"}
 
 

@@ -46,5 +46,6 @@ def _examples(schema, options):
     if hasattr(schema, "examples"):
         return options | {"examples": schema.examples}
     if hasattr(schema, "example"):
-        return options | {"example": [schema.example] if isinstance(schema, Schema) and schema.many else schema.example}
+        example = schema.example
+        return options | {"example": [example] if isinstance(schema, Schema) and schema.many else example}
     return options

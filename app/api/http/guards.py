@@ -66,13 +66,14 @@ def read_the_rest(response):
 def _check_method():
     """werkzeug finds a path with a slash more or less only by the right method: the wrong one is 405 there too, not 404."""
     path = request.path.removesuffix("/") if request.path.endswith("/") else f"{request.path}/"
-    methods = current_app.create_url_adapter(request).allowed_methods(path)
-    if methods:
+    adapter = current_app.create_url_adapter(request)
+    if adapter and (methods := adapter.allowed_methods(path)):
         raise MethodNotAllowed(methods)
 
 
 def _check_query():
     """A route that has no query parameters refuses them all; those that have some have a schema for them. Pages are not so strict."""
+    assert request.endpoint is not None  # `check` lets only requests through that have a route
     if request.path.startswith(PAGES) or getattr(current_app.view_functions[request.endpoint], "reads_query", False):
         return
     unknown = [item(("query", name[:MAX_STEP]), UNKNOWN, "unknown_field") for name in request.args]

@@ -10,7 +10,7 @@ The API stands on what its libraries publish, but for these hooks, for which set
 import re
 
 import orjson
-from apispec import BasePlugin
+from apispec import APISpec, BasePlugin
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import resolve_schema_cls
 from flask import Response, make_response, request
@@ -127,7 +127,9 @@ def _component(converter, field, ret, kind, definition):
 
 def component_name(schema):
     """Return the name of the component that describes a schema: all of its class's, also where that ends in `Schema`."""
-    return resolve_schema_cls(schema).__name__
+    found = resolve_schema_cls(schema)
+    assert not isinstance(found, list)  # only a name can stand for several
+    return found.__name__
 
 
 class Api(SmorestApi):
@@ -136,9 +138,12 @@ class Api(SmorestApi):
     DEFAULT_ERROR_RESPONSE_NAME = None
     ERROR_SCHEMA = Problem
 
+    spec: APISpec  # flask-smorest says None, until its constructor is done
+
     def __init__(self, app, about):
         plugins = {"marshmallow_plugin": MarshmallowPlugin(component_name), "extra_plugins": [Plugin(app)]}
         super().__init__(app, spec_kwargs=about | plugins)
+        assert self.ma_plugin.converter is not None
         self.register_converter(IdConverter, lambda converter: {"type": "string", "format": "uuid"})
         self.ma_plugin.converter.add_attribute_function(attributes)
         for name, header in HEADERS.items():

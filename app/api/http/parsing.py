@@ -86,7 +86,9 @@ class Parser(FlaskParser):
     def handle_error(self, error, req, schema, *, error_status_code, error_headers):
         """Raise Invalid, with what is wrong in terms of the request."""
         items = [
-            found for location, messages in error.messages.items() for found in flatten(messages, (self.locations.get(location, location),))
+            found
+            for location, messages in error.messages_dict.items()
+            for found in flatten(messages, (self.locations.get(location, location),))
         ]
         raise Invalid(items) from None
 

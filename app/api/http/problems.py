@@ -3,9 +3,9 @@
 import logging
 from http import HTTPStatus
 
-import marshmallow
 import orjson
 from flask import Response, g
+from marshmallow.exceptions import SCHEMA
 from werkzeug.exceptions import HTTPException, InternalServerError, UnprocessableEntity
 
 from app import errors
@@ -22,6 +22,7 @@ STATUS = {
     errors.InvalidSchedule: 422,
     errors.NoKey: 503,
     errors.NotReady: 503,
+    errors.QueryTooSlow: 503,
     errors.Unavailable: 503,
 }
 
@@ -82,7 +83,7 @@ def flatten(messages, loc):
         for key, below in messages.items():
             # what marshmallow says of an object as a whole it says under this name
             step = key[:MAX_STEP] if isinstance(key, str) else key
-            yield from flatten(below, loc if key == marshmallow.exceptions.SCHEMA else (*loc, step))
+            yield from flatten(below, loc if key == SCHEMA else (*loc, step))
     elif isinstance(messages, list):
         for message in messages:
             yield from flatten(message, loc)

@@ -1,5 +1,6 @@
 """One transaction around a view, and its result as JSON."""
 
+from collections.abc import Callable
 from functools import wraps
 
 import orjson
@@ -41,14 +42,14 @@ def transaction(read_only=False):
     Nothing walks through the value: the schema of `Blueprint.response` documents it.
     """
 
-    def decorate(view):
+    def decorate(view) -> Callable[..., Response]:
         @wraps(view)
         def answer(*args, **kwargs):
             result = in_transaction(lambda: view(*args, **kwargs), read_only)
             return json_response(*result) if isinstance(result, tuple) else json_response(result)
 
         # for the API document: such a route may answer 503
-        answer.in_transaction = True
+        answer.in_transaction = True  # pyright: ignore[reportAttributeAccessIssue] -- the stub of wraps knows no attributes of functions
         return answer
 
     return decorate

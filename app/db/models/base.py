@@ -2,8 +2,9 @@
 
 import uuid
 from datetime import datetime
+from typing import ClassVar
 
-from sqlalchemy import Float, Index, MetaData, Text, Uuid
+from sqlalchemy import Float, Index, MetaData, Table, Text, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 from app.db.types import Json, UtcDateTime
@@ -22,6 +23,8 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {str: Text, datetime: UtcDateTime, dict: Json, list: Json, uuid.UUID: Uuid, float: Float(53)}
 
+    __table__: ClassVar[Table]
+
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, sort_order=-3)
     created: Mapped[datetime] = mapped_column(sort_order=-2)
 
@@ -35,7 +38,14 @@ class Updated:
 class Tagged:
     """A row with tags. Only PostgreSQL has an index that a superset filter can use."""
 
+    __tablename__: ClassVar[str]
+
     tags: Mapped[list] = mapped_column(server_default="[]")
+
+    @classmethod
+    def table_arguments(cls) -> tuple:
+        """Return the constraints and indexes of its own."""
+        raise NotImplementedError
 
     @declared_attr.directive
     def __table_args__(cls):

@@ -1,10 +1,13 @@
 """What all schedules share: their years, their bound on work, and how a document's members are read."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 from app.domain import zones
-from app.domain.schedules.walltime import RFC_5545
+from app.domain.schedules.walltime import RFC_5545, Daylight
 from app.errors import InvalidSchedule
 
 # The years that the server accepts in an instant. As naive UTC times; both ends included.
@@ -35,6 +38,25 @@ class InvalidMember(InvalidSchedule):
     def __init__(self, loc, reason):
         super().__init__(".".join(map(str, loc)), reason)
         self.loc = tuple(loc)
+
+
+class Schedule(Protocol):
+    """What every schedule has, plain or wrapped."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def zone(self) -> ZoneInfo: ...
+    @property
+    def plain(self) -> Any: ...
+    @property
+    def daylight(self) -> Daylight: ...
+    def occurrences(
+        self, start: datetime, end: datetime, limit: int, *, steps: "Steps | None" = None, daylight: Daylight = RFC_5545
+    ) -> Iterator[datetime]: ...
+    def wall_times(self, low: datetime, high: datetime) -> Iterator[datetime]: ...
+    def offset(self, occurrence: datetime) -> timedelta: ...
+    def to_document(self) -> dict[str, Any]: ...
 
 
 class PlainSchedule:

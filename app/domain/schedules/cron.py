@@ -118,7 +118,7 @@ class CronSchedule(PlainSchedule):
     cron: str
     timezone: str | None = None
     day_or: bool = True
-    fields: CronFields = field(default=None, repr=False, compare=False)
+    fields: CronFields = field(kw_only=True, repr=False, compare=False)
 
     @classmethod
     def parse(cls, cron, timezone=None, day_or=True):
@@ -128,7 +128,7 @@ class CronSchedule(PlainSchedule):
             raise InvalidSchedule("day_or", "must be true or false")
         if timezone is not None:
             read_zone(timezone)
-        return cls(cron, timezone, day_or, _read_fields(cron, day_or))
+        return cls(cron, timezone, day_or, fields=_read_fields(cron, day_or))
 
     @property
     def zone(self):

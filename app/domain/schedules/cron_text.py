@@ -6,6 +6,7 @@ every value is a star. So it is given each field as a star or as a list of singl
 
 import re
 from dataclasses import dataclass
+from typing import NoReturn
 
 from app.errors import InvalidSchedule
 
@@ -56,11 +57,11 @@ WEEKDAY = Field(
 FIELDS = (MINUTE, HOUR, DAY, MONTH, WEEKDAY)
 
 
-def _refuse(reason):
+def _refuse(reason) -> NoReturn:
     raise InvalidSchedule("cron", reason)
 
 
-def _refuse_item(field):
+def _refuse_item(field) -> NoReturn:
     _refuse(f"cannot be read in its {field.name} field; allowed are {field.allowed}, *, lists (1,2), ranges (1-5) and steps (*/2)")
 
 

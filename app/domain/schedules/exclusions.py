@@ -35,6 +35,10 @@ class AllExcluded(ScheduleTooSlow):
 class ExcludedDays:
     """Whole local days. A subclass says which: `reason_for(day)` is why a day is excluded, or None."""
 
+    def reason_for(self, day) -> str | None:
+        """Return why a day is excluded, or None."""
+        raise NotImplementedError
+
     def end(self, moment, local, zone):
         """Return the naive UTC time up to which everything from `moment` on is excluded; None if the moment itself is not."""
         return None if self.reason_for(local.date()) is None else _end(moment, local, _DAY, zone)

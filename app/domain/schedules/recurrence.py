@@ -177,7 +177,7 @@ class Rule:
                     hour, minute = divmod(rest, len(self.minutes))
                     yield datetime(*days[day], self.hours[hour], self.minutes[minute], self.seconds[second])
 
-    def _chosen(self, size):
+    def _chosen(self, size) -> list[int]:
         """Return the indexes that BYSETPOS chooses from a sorted set of this size."""
         wanted = {position - 1 if position > 0 else size + position for position in self.positions}
         return sorted(index for index in wanted if 0 <= index < size)

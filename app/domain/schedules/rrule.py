@@ -21,7 +21,7 @@ class RRuleSchedule(PlainSchedule):
 
     rrule: str
     timezone: str = "UTC"
-    recurrence: rrule_text.Recurrence = field(default=None, repr=False, compare=False)
+    recurrence: rrule_text.Recurrence = field(kw_only=True, repr=False, compare=False)
 
     @classmethod
     def parse(cls, rrule, timezone=None):
@@ -30,7 +30,7 @@ class RRuleSchedule(PlainSchedule):
         if timezone is not None:
             read_zone(timezone)
         recurrence = rrule_text.read(rrule, timezone)
-        return cls(rrule, recurrence.timezone, recurrence)
+        return cls(rrule, recurrence.timezone, recurrence=recurrence)
 
     @property
     def zone(self):

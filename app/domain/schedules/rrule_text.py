@@ -12,10 +12,11 @@ it has read in private attributes. Where the RFC leaves a choice, or other libra
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from app.domain import zones
 from app.domain.schedules.base import DEFAULT_START, EARLIEST, LATEST, Steps, read_zone
@@ -106,7 +107,7 @@ class Moment(NamedTuple):
 
 def read(text, timezone):
     """Return the Recurrence of a text, in the zone of this name; None means that of DTSTART, or UTC. Raise InvalidSchedule."""
-    lines = {"DTSTART": [], "RRULE": [], "RDATE": [], "EXDATE": []}
+    lines: dict[str, list[tuple[dict[str, str], str]]] = {"DTSTART": [], "RRULE": [], "RDATE": [], "EXDATE": []}
     for line in _lines(text):
         name, parameters, value = _property(line)
         if name not in lines:
@@ -141,7 +142,7 @@ def read(text, timezone):
     )
 
 
-def refuse(reason):
+def refuse(reason) -> NoReturn:
     raise InvalidSchedule("rrule", reason)
 
 
@@ -183,7 +184,7 @@ def _read_zone(parameters, default):
     try:
         return zones.zone(parameters["TZID"])
     except ValueError:
-        return refuse("has a TZID that is not the IANA name of a time zone; give one such as Europe/Berlin, or leave it out")
+        refuse("has a TZID that is not the IANA name of a time zone; give one such as Europe/Berlin, or leave it out")
 
 
 def _read_start(lines, timezone):
@@ -229,10 +230,10 @@ def _to_utc(moment, zone):
 
 def _read_moment(name, text):
     match = _MOMENT.fullmatch(text.strip().upper())
-    try:
-        return Moment(datetime.strptime(match[1] + (match[2] or "000000"), "%Y%m%d%H%M%S"), bool(match[3]), match[2] is not None)
-    except (TypeError, ValueError):
-        return refuse(f"has a {name} that is not a date such as 20240131T090000, or 20240131T090000Z for UTC")
+    with suppress(ValueError):
+        if match is not None:
+            return Moment(datetime.strptime(match[1] + (match[2] or "000000"), "%Y%m%d%H%M%S"), bool(match[3]), match[2] is not None)
+    refuse(f"has a {name} that is not a date such as 20240131T090000, or 20240131T090000Z for UTC")
 
 
 def _read_until(text):

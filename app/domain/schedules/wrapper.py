@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from app.domain.schedules.base import Schedule
+
 
 @dataclass(frozen=True)
 class Wrapper:
@@ -11,7 +13,7 @@ class Wrapper:
     `members` are the members of a document that make one, with their defaults; with defaults alone none is made.
     """
 
-    inner: object
+    inner: Schedule
 
     members: ClassVar[dict] = {}
 

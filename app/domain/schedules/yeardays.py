@@ -6,6 +6,7 @@ shape alone, so it is worked out once for one year of each shape and kept.
 
 import calendar
 from bisect import bisect_left
+from collections.abc import Iterator
 from datetime import date
 
 _FIRST, _PAST = 1968, 2204
@@ -40,7 +41,7 @@ def number(day):
     return day.timetuple().tm_yday - 1
 
 
-def walk(days_in, low, high, steps):
+def walk(days_in, low, high, steps) -> Iterator[tuple[int, int, int]]:
     """Yield (year, month, day) from the date of `low` to the date of `high`, both included.
 
     `days_in(year)` gives the days of the year, as sorted numbers, for the year of a shape.

@@ -51,6 +51,13 @@ def test_a_scheduled_run_waits_whole_seconds_for_its_time(ahead, wait):
     assert verdict is None if wait is None else verdict.delay_seconds == wait
 
 
+@pytest.mark.parametrize("rules", [FLOW_RULES, TASK_RULES])
+@pytest.mark.parametrize("type", StateType)
+def test_a_run_that_waits_for_its_time_may_end_before_it(rules, type):
+    previous = state("SCHEDULED", scheduled_time=NOW + timedelta(days=1))
+    assert isinstance(judge(transition(previous, state(type)), rules), Accept if type in TERMINAL else Wait)
+
+
 def test_only_scheduled_runs_wait_for_a_time():
     assert wait_for_scheduled_time(transition(state("PENDING", scheduled_time=NOW + timedelta(1)), state("RUNNING"))) is None
 
