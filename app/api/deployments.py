@@ -44,7 +44,7 @@ def read_deployment(id):
 
     By its id.
     """
-    return unit_of_work().deployments.require(id)
+    return unit_of_work().deployments.require_json(id)
 
 
 @blueprint.get("/name/<flow_name>/<deployment_name>")
@@ -55,7 +55,7 @@ def read_deployment_by_name(flow_name, deployment_name):
 
     By the name of its flow and its own.
     """
-    return unit_of_work().deployments.read_by_names(flow_name, deployment_name)
+    return unit_of_work().deployments.read_json_by_names(flow_name, deployment_name)
 
 
 @blueprint.post("/filter")
@@ -67,7 +67,7 @@ def read_deployments(body):
 
     Those that meet all criteria, ordered by name, then id.
     """
-    return unit_of_work().deployments.find(body, body["limit"], body["offset"])
+    return unit_of_work().deployments.find_json(body, body["limit"], body["offset"])
 
 
 @blueprint.post("/count")

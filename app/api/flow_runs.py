@@ -34,7 +34,7 @@ def read_flow_run(id):
 
     With its current state.
     """
-    return unit_of_work().flow_runs.require(id)
+    return unit_of_work().flow_runs.require_json(id)
 
 
 @blueprint.patch("/<id:id>")
@@ -59,7 +59,7 @@ def read_flow_runs(body):
 
     Those that meet all criteria. Runs without the value that is sorted by come last.
     """
-    return unit_of_work().flow_runs.find(body, body["limit"], body["offset"], body["sort"])
+    return unit_of_work().flow_runs.find_json(body, body["limit"], body["offset"], body["sort"])
 
 
 @blueprint.post("/count")

@@ -30,7 +30,7 @@ def read_flow(id):
 
     By its id.
     """
-    return unit_of_work().flows.require(id)
+    return unit_of_work().flows.require_json(id)
 
 
 @blueprint.get("/name/<name>")
@@ -66,7 +66,7 @@ def read_flows(body):
 
     Those that meet all criteria.
     """
-    return unit_of_work().flows.find(body, body["limit"], body["offset"], body["sort"])
+    return unit_of_work().flows.find_json(body, body["limit"], body["offset"], body["sort"])
 
 
 @blueprint.post("/count")

@@ -29,4 +29,4 @@ def read_logs(body):
 
     Those that meet all criteria, the oldest first unless another order is asked for.
     """
-    return unit_of_work().logs.find(body, body["limit"], body["offset"], body["sort"])
+    return unit_of_work().logs.find_json(body, body["limit"], body["offset"], body["sort"])

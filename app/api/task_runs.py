@@ -33,7 +33,7 @@ def read_task_run(id):
 
     With its current state.
     """
-    return unit_of_work().task_runs.require(id)
+    return unit_of_work().task_runs.require_json(id)
 
 
 @blueprint.post("/filter")
@@ -45,7 +45,7 @@ def read_task_runs(body):
 
     Those that meet all criteria. Runs without the value that is sorted by come last.
     """
-    return unit_of_work().task_runs.find(body, body["limit"], body["offset"], body["sort"])
+    return unit_of_work().task_runs.find_json(body, body["limit"], body["offset"], body["sort"])
 
 
 @blueprint.post("/count")

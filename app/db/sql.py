@@ -67,6 +67,22 @@ def _none_is_missing(element, compiler, **options):
     return f"(NOT EXISTS (SELECT 1 FROM json_each({wanted}) AS wanted WHERE {missing}))"
 
 
+class ArrayUnion(FunctionElement):
+    """The members of two JSON arrays, each once, in the order in which they come first. PostgreSQL only."""
+
+    name = "array_union"
+    type = Json()
+    inherit_cache = True
+
+
+@compiles(ArrayUnion, "postgresql")
+def _first_places(element, compiler, **options):
+    one, other = _texts(element, compiler, options)
+    members = f"jsonb_array_elements({one} || CAST({other} AS JSONB)) WITH ORDINALITY AS member (value, place)"
+    firsts = f"(SELECT value, min(place) AS place FROM {members} GROUP BY value) AS first"
+    return f"(SELECT coalesce(jsonb_agg(value ORDER BY place), '[]') FROM {firsts})"
+
+
 class IsEmptyArray(FunctionElement):
     """The condition that a JSON array column is `[]`."""
 

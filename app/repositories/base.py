@@ -2,10 +2,13 @@
 
 from functools import lru_cache
 
+import orjson
 from sqlalchemy import BigInteger, Select, Table, bindparam, delete, func, select
 
+from app.db.engine import is_sqlite
 from app.errors import NotFound
 from app.repositories.filtering import read_filters, where
+from app.repositories.json_text import RowWriter
 
 # LIMIT NULL is an error on SQLite, so that a list without a limit has this one
 NO_LIMIT = 2**63 - 1
@@ -77,11 +80,36 @@ class ListedRepository(Repository):
 class FilteredRepository(Repository):
     """A repository whose rows can be filtered.
 
-    A subclass names its `entity` in filters, and its `sorts`: ORDER BY expressions by name, the first being the default.
+    A subclass names its `entity` in filters, its `sorts`: ORDER BY expressions by name, the first being the default, and `writer`, which
+    writes its rows as JSON text.
     """
 
     entity: str
     sorts = {}
+    writer: RowWriter | None = None
+    text_by_id: Select
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if cls.writer is not None:
+            cls.text_by_id = cls.writer.selecting(cls.selection_by_id)
+
+    def require_json(self, id):
+        """Return what `require` does, for a client: on PostgreSQL as JSON text, without an object for each value. Raise NotFound."""
+        return self.require(id) if self._is_slow else self._require_text(self.text_by_id, {"wanted": id})
+
+    def find_json(self, filters, limit, offset=0, sort=None):
+        """Return what `find` does, for a client.
+
+        On PostgreSQL it is JSON text, made from rows that come as text: a list of 200 takes about half of the CPU here that `find` and
+        the making of its JSON take, and little more of PostgreSQL's. On SQLite it is `find`.
+        """
+        if self._is_slow:
+            return self.find(filters, limit, offset, sort)
+        shape, parameters = read_filters(filters)
+        statement = _find_text(type(self), shape, sort or next(iter(self.sorts)))
+        texts = self._texts(statement, parameters | {"offset": offset, "limit": NO_LIMIT if limit is None else limit})
+        return orjson.Fragment(f"[{','.join(texts)}]")
 
     def find(self, filters, limit, offset=0, sort=None):
         """Return the rows that meet `filters`, in a total order: at most `limit` (None: all), after the first `offset`."""
@@ -94,11 +122,30 @@ class FilteredRepository(Repository):
         shape, parameters = read_filters(filters)
         return self.session.execute(_count(type(self), shape), parameters).scalar_one()
 
+    @property
+    def _is_slow(self):
+        return is_sqlite(self.session.get_bind())
+
+    def _texts(self, statement, parameters):
+        now = self.clock()
+        return self.writer.write(self.session.execute(statement, parameters).all(), now)
+
+    def _require_text(self, statement, parameters):
+        found = self._texts(statement, parameters)
+        if not found:
+            raise NotFound(self.kind)
+        return orjson.Fragment(found[0])
+
 
 # Building a statement takes longer than looking up how it was compiled. Clients ask for few shapes, again and again
 @lru_cache(maxsize=512)
 def _find(repository, shape, sort):
     return part_of(repository.selection.where(*where(repository.entity, shape)).order_by(*repository.sorts[sort]))
+
+
+@lru_cache(maxsize=512)
+def _find_text(repository, shape, sort):
+    return repository.writer.selecting(_find(repository, shape, sort))
 
 
 @lru_cache(maxsize=512)

@@ -15,6 +15,7 @@ from app.domain.unset import UNSET
 from app.errors import NotFound
 from app.repositories.base import FilteredRepository
 from app.repositories.filtering import read_filters, where
+from app.repositories.json_text import RowWriter, with_flow_runner
 
 DEPLOYMENT = DeploymentModel.__table__
 SCHEDULE = DeploymentSchedule.__table__
@@ -88,6 +89,8 @@ class Deployments(FilteredRepository):
     kind = "Deployment"
     selection = SELECTION
     sorts = {"NAME_ASC": (DEPLOYMENT.c.name, DEPLOYMENT.c.id)}
+    writer = RowWriter(SELECTION, with_flow_runner(SELECTION))
+    text_by_names = writer.selecting(BY_NAMES)
 
     def document(self, row, now):
         """Return a deployment as clients see it: the flow runner is always an object."""
@@ -98,6 +101,12 @@ class Deployments(FilteredRepository):
     def read_by_names(self, flow_name, name):
         """Return the deployment `name` of the flow `flow_name`. Raise NotFound."""
         return self._require(BY_NAMES, {"flow_name": flow_name, "name": name})
+
+    def read_json_by_names(self, flow_name, name):
+        """Return what `read_by_names` does, for a client, as `require_json` does. Raise NotFound."""
+        if self._is_slow:
+            return self.read_by_names(flow_name, name)
+        return self._require_text(self.text_by_names, {"flow_name": flow_name, "name": name})
 
     def lock_by_name(self, flow_id, name):
         """Lock the deployment `name` of a flow until the transaction ends. Return the `Deployment`, or None.

@@ -8,6 +8,7 @@ from app.db.types import raw
 from app.domain.ids import new_id
 from app.errors import NotFound
 from app.repositories.base import FilteredRepository
+from app.repositories.json_text import RowWriter
 
 DEPLOYMENT = Deployment.__table__
 FLOW = Flow.__table__
@@ -28,6 +29,7 @@ class Flows(FilteredRepository):
     entity = "flows"
     kind = "Flow"
     selection = SELECTION
+    writer = RowWriter(SELECTION, {name: name for name in SELECTION.selected_columns.keys()})  # noqa: SIM118
     sorts = {
         "NAME_ASC": (FLOW.c.name, FLOW.c.id),
         "NAME_DESC": (FLOW.c.name.desc(), FLOW.c.id.desc()),

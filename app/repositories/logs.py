@@ -8,6 +8,7 @@ from app.db.sql import rows
 from app.db.types import JsonRows, UtcDateTime
 from app.domain.ids import new_id
 from app.repositories.base import FilteredRepository
+from app.repositories.json_text import RowWriter
 
 LOG = Log.__table__
 
@@ -25,6 +26,7 @@ class Logs(FilteredRepository):
     entity = "logs"
     kind = "Log"
     selection = SELECTION
+    writer = RowWriter(SELECTION, {name: name for name in SELECTION.selected_columns.keys()})  # noqa: SIM118
     sorts = {
         "TIMESTAMP_ASC": (LOG.c.timestamp, LOG.c.id),
         "TIMESTAMP_DESC": (LOG.c.timestamp.desc(), LOG.c.id.desc()),

@@ -1,15 +1,20 @@
 """What flow runs and task runs share: the state that is embedded in an answer, writing a run with its first state, and entering others."""
 
+from datetime import datetime
+
 from sqlalchemy import Float, Integer, Select, Table, Text, Uuid, bindparam, select, update
 from sqlalchemy import insert as plain_insert
 
+from app.db.engine import writes_in_with
 from app.db.sql import insert, rows
 from app.db.types import Json, JsonRows, UtcDateTime, raw
 from app.domain.ids import new_id
 from app.domain.instants import parse
 from app.domain.states import RunTimes, State, StateType, enter, estimated_run_time, estimated_start_time_delta
 from app.errors import NotFound
+from app.repositories import new_runs
 from app.repositories.base import FilteredRepository
+from app.repositories.json_text import COMPUTED, NULL, RowWriter, converted, members_text, number_text
 
 STATE_MEMBERS = ("type", "name", "timestamp", "message", "data", "state_details")
 
@@ -71,6 +76,41 @@ def with_state(table, state_table, *columns):
     return select(*columns, *state).outerjoin(state_table, state_table.c.id == table.c.state_id)
 
 
+class RunWriter(RowWriter):
+    """Writes runs, with what `Runs.with_state` adds to the columns of one: estimates, and its state."""
+
+    computed = dict.fromkeys(("estimated_run_time", "estimated_start_time_delta", "state"), COMPUTED)
+
+    def __init__(self, selection, shape):
+        state = [f"current_{name}" for name in STATE_MEMBERS]
+        super().__init__(selection, shape, beside=state)
+        self._written = len(self.names) - len(state)
+        # whatever comes after the computed members: the flow runner of a flow run
+        self._head = next(place for place, name in enumerate((*shape, None)) if name in self.computed or name is None)
+        self._state = members_text({"id": "state_id"} | dict(zip(STATE_MEMBERS, state, strict=True)))
+        read = ("state_id", "state_type", "total_run_time", "expected_start_time", "start_time", "current_timestamp")
+        self._read = [self.names.index(name) for name in read]
+
+    def write(self, rows, now):
+        """Return the JSON text of each row, with estimates as of `now`."""
+        converters, head, written = self.converters(), self._head, self._written
+        id_at, type_at, total_at, expected_at, start_at, entered_at = self._read
+        texts = []
+        for row in rows:
+            values = converted(row, converters)
+            state_type, entered = row[type_at], _instant(row[entered_at])
+            run_time = estimated_run_time(float(row[total_at]), state_type, entered, now)
+            delta = estimated_start_time_delta(_instant(row[expected_at]), _instant(row[start_at]), state_type, now)
+            state = NULL if row[id_at] is None else self._state % (values[id_at], *values[written:])
+            computed = (number_text(run_time), number_text(delta), state)
+            texts.append(self._template % (*values[:head], *computed, *values[head:written]))
+        return texts
+
+
+def _instant(text):
+    return text and datetime.fromisoformat(text)
+
+
 class RunStatements:
     """The statements on the runs of one kind and on the history of their states.
 
@@ -80,6 +120,7 @@ class RunStatements:
 
     def __init__(self, table, state_table, columns, unique, locked):
         state = state_table.c
+        self.table, self.state_table, self.columns, self.unique = table, state_table, columns, unique
         self.run_id = state[f"{table.name}_id"]
         by_id = table.c.id == bindparam("wanted")
         self.selection = with_state(table, state_table, *columns)
@@ -136,22 +177,34 @@ class Runs(FilteredRepository):
         A run with the same `unique` values that exists already is returned as it is.
         """
         now = self.clock()
-        row = self._insert(values, state, now)
-        while row is None:
+        created = self._insert(values, state, now)
+        while created is None:
             existing = self._documents(self.statements.by_unique, {name: values[name] for name in self.unique})
             if existing:
                 return existing[0], False
             # the run with these values was deleted since the insert
-            row = self._insert(values, state, now)
-        document = row._asdict()
-        members = _members(state, self.state_references(document))
-        self._record(document["state_id"], document["id"], members, now)
-        return self.with_state(document, members, now), True
+            created = self._insert(values, state, now)
+        return created, True
 
     def _insert(self, values, state, now):
+        """Insert the run with its state. Return its answer, or None for one that exists already."""
+        columns, members, entry = self._new(values, state, now)
+        if writes_in_with(self.session):
+            # one round trip in place of two
+            statement = new_runs.create(self.statements, tuple(columns))
+            row = self.session.execute(statement, new_runs.run_parameters(columns) | entry).one_or_none()
+        else:
+            row = self.session.execute(self.statements.insert, columns).one_or_none()
+            if row is not None:
+                self._record(columns["state_id"], columns["id"], members, now)
+        return row and self.with_state(row._asdict(), members, now)
+
+    def _new(self, values, state, now):
+        """Return the columns of a new run, the members of its first state, and the parameters for that."""
         times = enter(RunTimes(), None, state)
-        entered = {"id": new_id(), "created": now, "updated": now, "state_id": new_id()} | _entered(times, state)
-        return self.session.execute(self.statements.insert, entered | values).one_or_none()
+        columns = {"id": new_id(), "created": now, "updated": now, "state_id": new_id()} | _entered(times, state) | values
+        members = _members(state, self.state_references(columns))
+        return columns, members, new_runs.state_parameters({"id": columns["state_id"], "created": now} | members)
 
     @staticmethod
     def state_references(run):
@@ -212,8 +265,14 @@ class Runs(FilteredRepository):
         now, id = self.clock(), new_id()
         times = enter(_times(run), previous, state)
         members = _members(state, self.state_references(run._mapping))
-        self.session.execute(self.statements.update, {"wanted": run.id, "updated": now, "state_id": id} | _entered(times, state))
-        self._record(id, run.id, members, now)
+        changes = {"updated": now, "state_id": id} | _entered(times, state)
+        if writes_in_with(self.session):
+            # one round trip in place of two
+            entry = new_runs.state_parameters({"id": id, "created": now} | members)
+            self.session.execute(new_runs.enter(self.statements), {"wanted": run.id} | new_runs.run_parameters(changes) | entry)
+        else:
+            self.session.execute(self.statements.update, {"wanted": run.id} | changes)
+            self._record(id, run.id, members, now)
         return {"id": id, **members}
 
     def enter_many(self, transitions):

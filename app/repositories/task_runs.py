@@ -4,7 +4,7 @@ from sqlalchemy import bindparam
 
 from app.db.models import TaskRun, TaskRunState
 from app.repositories.flow_runs import FLOW_RUN, lock_flow_runs
-from app.repositories.runs import SHARED_COLUMNS, Runs, RunStatements, answer_columns, run_sorts
+from app.repositories.runs import SHARED_COLUMNS, Runs, RunStatements, RunWriter, answer_columns, run_sorts
 
 TASK_RUN = TaskRun.__table__
 TASK_RUN_STATE = TaskRunState.__table__
@@ -25,6 +25,7 @@ class TaskRuns(Runs):
     unique = UNIQUE
     statements = RunStatements(TASK_RUN, TASK_RUN_STATE, COLUMNS, UNIQUE, locked=("flow_run_id", "tags", "empirical_policy"))
     selection = statements.selection
+    writer = RunWriter(selection, {column.name: column.name for column in COLUMNS} | RunWriter.computed)
     # the one that the task run stands for: its transitions lock it before the task run, and a deletion would do so after
     locks_for_delete = (lock_flow_runs(FLOW_RUN.c.parent_task_run_id == bindparam("wanted")),)
 

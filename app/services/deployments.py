@@ -116,6 +116,9 @@ class DeploymentService:
 
         Return its answer, and whether it is new. Raise NotFound, and InvalidField for more tags than a run may have.
         """
+        document = self.unit.run_service.create_of_deployment(id, run, self.unit.bounds.tags)
+        if document is not None:
+            return document, True
         deployment = self.deployments.require_for_run(id)
         tags = list(dict.fromkeys([*deployment.tags, *run.tags]))
         if len(tags) > (most := self.unit.bounds.tags):

@@ -28,6 +28,16 @@ class RunService:
             self.unit.orchestration.tell_parent(document["id"], document["parent_task_run_id"], state)
         return document, created
 
+    def create_of_deployment(self, deployment_id, run, most_tags):
+        """Create a run of a deployment from a `NewFlowRun`, if one statement can. Return its answer, or None.
+
+        `FlowRuns.create_of_deployment` says what one statement can do.
+        """
+        if run.parent_task_run_id is not None:
+            return None
+        columns = {name: value for name, value in _columns(run).items() if name not in ("flow_id", "deployment_id")}
+        return self.flow_runs.create_of_deployment(deployment_id, columns, self._first_state(run), most_tags)
+
     def create_task_run(self, run):
         """Create a task run from a `NewTaskRun`, which its flow run, task key and dynamic key identify. Return the same."""
         return self.task_runs.create(_columns(run), self._first_state(run))

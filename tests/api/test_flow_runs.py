@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from app.db.models import FlowRun, FlowRunState, TaskRunState
 from tests.api.factories import make_deployment, make_flow, make_flow_run, make_task_run
@@ -24,7 +24,7 @@ def read(client, run):
 
 
 def rows_in(app, model):
-    return app.extensions["mintaka"].database.run(lambda session: session.query(model).count())
+    return app.extensions["mintaka"].database.run(lambda session: session.scalar(select(func.count()).select_from(model)))
 
 
 def test_a_new_flow_run_is_pending_and_answered_with_every_field(client, clock):

@@ -198,7 +198,7 @@ def racing(database, losses):
 
     def work(session):
         attempts.append(1)
-        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         add(session, 2)
         value = session.execute(select(COUNTER.c.value).where(COUNTER.c.id == 1)).scalar_one()
         if len(attempts) <= losses:
@@ -305,7 +305,8 @@ def test_a_transaction_whose_commit_was_lost_is_not_done_again(postgres_counters
         attempts.append(1)
         add(session, 1)
         if len(attempts) == 1:
-            event.listen(session, "before_commit", lambda _: terminate_connections(postgres_counters, "state = 'idle in transaction'"))
+            idle = "state = 'idle in transaction'"
+            event.listen(session.connection(), "commit", lambda _: terminate_connections(postgres_counters, idle))
 
     with pytest.raises(Unavailable, match="look whether the change was made"):
         postgres_counters.run(work)

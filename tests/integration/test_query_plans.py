@@ -114,7 +114,7 @@ def plan(database, work):
     try:
         with database.transaction() as session:
             work(session)
-            session.rollback()
+            session.connection().rollback()
     finally:
         event.remove(engine, "before_cursor_execute", remember)
     statement, parameters = next(pair for pair in sent if pair[0].startswith(("SELECT", "WITH")) and "FROM work_queue" not in pair[0])
