@@ -86,12 +86,12 @@ class FilteredRepository(Repository):
 
     entity: str
     sorts = {}
-    writer: RowWriter | None = None
+    writer: RowWriter
     text_by_id: Select
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        if cls.writer is not None:
+        if hasattr(cls, "writer"):
             cls.text_by_id = cls.writer.selecting(cls.selection_by_id)
 
     def require_json(self, id):

@@ -4,6 +4,7 @@ A UUID, an instant or a JSON value that is only passed on needs no object of Pyt
 tests/integration/test_json_text.py holds that both write the same bytes.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 import orjson
@@ -23,6 +24,9 @@ _WHOLE, _MICROSECONDS = len("2022-06-01 09:00:00+00"), len("2022-06-01 09:00:00.
 
 class _Texts(dict):
     """JSON for values of columns. It is kept for as long as a page is written: the rows of a list have much in common."""
+
+    # makes the JSON of the text of a value
+    write: Callable[[str], str]
 
     def __missing__(self, value):
         text = self[value] = NULL if value is None else self.write(value)

@@ -6,7 +6,7 @@ tests/integration/test_new_runs.py compares what both store; tests/integration/t
 
 from functools import lru_cache
 
-from sqlalchemy import Integer, Uuid, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Integer, Uuid, bindparam, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from app.db.models import Deployment
@@ -54,7 +54,7 @@ def create_of_deployment(statements, names):
     """
     table = statements.table
     given = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
-    values = given | FROM_DEPLOYMENT
+    values: dict[str, ColumnElement] = {**given, **FROM_DEPLOYMENT}
     # a runner is named as a whole
     values |= {} if RUNNER.keys() & set(names) else RUNNER
     values["parameters"] = DEPLOYMENT.c.parameters.op("||", return_type=Json())(given["parameters"])

@@ -292,6 +292,9 @@ class Runs(FilteredRepository):
     def _record(self, id, run_id, members, now):
         self.session.execute(self.statements.record, {"id": id, "created": now, self.statements.run_id.name: run_id} | members)
 
+    # the locks of what is deleted with a run, in the order in which everybody takes them
+    locks_for_delete: tuple[Select, ...]
+
     def delete(self, id):
         """Delete the run `id`, with all that is below it. Raise NotFound."""
         for statement in self.locks_for_delete:
