@@ -1,4 +1,4 @@
-"""Deployments: the ten routes of the contract's section 2."""
+"""Deployments."""
 
 from app.api.http import Blueprint, prefers, transaction, unit_of_work
 from app.schemas.base import COUNT, NOTHING
@@ -10,6 +10,7 @@ from app.schemas.deployments import (
     SCHEDULED,
     Deployment,
     DeploymentCreate,
+    DeploymentUpdate,
     ScheduleRuns,
 )
 from app.schemas.filters import Filters, Page
@@ -54,6 +55,20 @@ def read_deployment_by_name(flow_name, deployment_name):
     By the name of its flow and its own.
     """
     return unit_of_work().deployments.read_by_names(flow_name, deployment_name)
+
+
+@blueprint.patch("/<id:id>")
+@blueprint.arguments(DeploymentUpdate, required=False)
+@blueprint.response(200, Deployment)
+@blueprint.alt_response(409, "Conflict")
+@transaction()
+def update_deployment(changes, id):
+    """Change a deployment.
+
+    An absent field keeps its value, null clears it; another name leaves everything else as it is. Its runs follow as they do when it is
+    updated by its flow and name. 409 says that the flow has another deployment of that name.
+    """
+    return unit_of_work().deployment_service.change(id, changes)
 
 
 @blueprint.post("/filter")

@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 from sqlalchemy import Integer, Text, Uuid, bindparam, select, update
+from sqlalchemy.exc import IntegrityError
 
 from app.db.models import Deployment as DeploymentModel
 from app.db.models import Flow
@@ -10,7 +11,7 @@ from app.db.sql import insert, rows
 from app.db.types import JsonRows, UtcDateTime, raw
 from app.domain.deployments import Deployment, stored_schedule
 from app.domain.unset import UNSET, given
-from app.errors import NotFound
+from app.errors import Conflict, NotFound
 from app.repositories.base import FilteredRepository
 
 DEPLOYMENT = DeploymentModel.__table__
@@ -55,6 +56,7 @@ ACTIVE = select(DEPLOYMENT.c.id).where(*_IS_ACTIVE).order_by(DEPLOYMENT.c.id).li
 ACTIVE_AFTER = ACTIVE.where(DEPLOYMENT.c.id > bindparam("last_id", type_=Uuid))
 
 INSERT = insert(DEPLOYMENT).on_conflict_do_nothing(index_elements=[DEPLOYMENT.c.flow_id, DEPLOYMENT.c.name]).returning(*COLUMNS)
+RENAME = update(DEPLOYMENT).where(DEPLOYMENT.c.id == bindparam("wanted")).values(name=bindparam("new_name"))
 UPDATE = update(DEPLOYMENT).where(DEPLOYMENT.c.id == bindparam("wanted")).returning(*COLUMNS)
 
 _TOP_UPS = rows(
@@ -122,6 +124,13 @@ class Deployments(FilteredRepository):
         values = _columns(given(changes)) | (NEVER_DUE if never_due else {})
         values = {name: value for name, value in values.items() if name not in ("flow_id", "name")}
         return self.document(self.session.execute(UPDATE, values | {"updated": now, "wanted": id}).one(), now)
+
+    def rename(self, id, name):
+        """Give the deployment `id` another name. Raise Conflict where its flow has a deployment of that name."""
+        try:
+            self.session.execute(RENAME, {"wanted": id, "new_name": name})
+        except IntegrityError:
+            raise Conflict(f"The flow has another deployment named {name}.") from None
 
     def claim_due(self, now, limit):
         """Lock up to `limit` deployments due for a top-up at `now`, longest due first, and skip those that others hold.

@@ -29,6 +29,13 @@ class DeploymentService:
             stored = self.deployments.lock_by_name(changes.flow_id, changes.name)
         return self._update(stored, changes), False
 
+    def change(self, id, changes):
+        """Make `changes`, `DeploymentChanges` without a flow. Return the answer. Raise NotFound, and Conflict for a name that is taken."""
+        stored = self.deployments.lock(id)
+        if changes.name not in (UNSET, stored.name):
+            self.deployments.rename(id, changes.name)
+        return self._update(stored, changes)
+
     def activate(self, id):
         """Switch the schedule on and make its runs. Raise NotFound."""
         deployment = self.deployments.lock(id)
