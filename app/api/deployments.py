@@ -1,6 +1,6 @@
 """Deployments."""
 
-from app.api.http import Blueprint, prefers, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, list_page, prefers, transaction, unit_of_work
 from app.schemas.base import COUNT, NOTHING
 from app.schemas.deployments import (
     COUNTED,
@@ -72,15 +72,15 @@ def update_deployment(changes, id):
 
 
 @blueprint.post("/filter")
-@blueprint.arguments(Page, required=False, example=LISTED)
-@blueprint.response(200, Deployment(many=True))
+@blueprint.list_arguments(Page, example=LISTED)
+@blueprint.response(200, Deployment(many=True), headers=LINK)
 @transaction(read_only=True)
 def read_deployments(body):
     """List deployments.
 
     Those that meet all criteria, ordered by name, then id.
     """
-    return unit_of_work().deployments.find(body, body["limit"], body["offset"])
+    return list_page(unit_of_work().deployments, body)
 
 
 @blueprint.post("/count")

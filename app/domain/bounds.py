@@ -16,3 +16,8 @@ class Bounds:
     filter_values: int = 1000
     page_size: int = 200
     runs_per_request: int = 10_000
+
+    @property
+    def cursor_page_size(self):
+        """Return the largest page of a list that is read with a cursor: each of them costs the same, wherever it is."""
+        return max(1000, self.page_size)

@@ -5,6 +5,7 @@ from functools import lru_cache
 from sqlalchemy import BigInteger, bindparam, delete, func, select
 
 from app.errors import NotFound
+from app.repositories.cursors import Order
 from app.repositories.filtering import read_filters, where
 
 # LIMIT NULL is an error on SQLite, so that a list without a limit has this one
@@ -82,12 +83,42 @@ class FilteredRepository(Repository):
 
     entity = None
     sorts = {}
+    orders = {}
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.orders = {name: Order(name, expressions) for name, expressions in cls.sorts.items()}
 
     def find(self, filters, limit, offset=0, sort=None):
         """Return the rows that meet `filters`, in a total order: at most `limit` (None: all), after the first `offset`."""
         shape, parameters = read_filters(filters)
         statement = _find(type(self), shape, sort or next(iter(self.sorts)))
         return self._documents(statement, parameters | {"offset": offset, "limit": NO_LIMIT if limit is None else limit})
+
+    def page(self, filters, limit, offset=0, sort=None, cursor=None):
+        """Return the rows that `find` would, and the cursor that stands after them, or None where there are no more.
+
+        With a `cursor` (`cursors.START` to begin) the page begins after it, and costs what the first page does. Raise InvalidField for a
+        cursor of another list or order.
+        """
+        sort = sort or next(iter(self.sorts))
+        order = self.orders[sort]
+        if cursor is None:
+            found = self.find(filters, limit + 1, offset, sort)
+        else:
+            found = self._find_after(filters, limit + 1, order, order.read(self.entity, cursor))
+        more, found = len(found) > limit > 0, found[:limit]
+        return found, order.write(self.entity, found[-1]) if more else None
+
+    def _find_after(self, filters, limit, order, position):
+        shape, parameters = read_filters(filters)
+        found = []
+        for part in order.parts(position):
+            asked = parameters | order.parameters(position, part) | {"limit": limit - len(found)}
+            found += self._documents(_find_part(type(self), shape, order.name, part), asked)
+            if len(found) == limit:
+                break
+        return found
 
     def count(self, filters):
         """Return how many rows meet `filters`."""
@@ -99,6 +130,12 @@ class FilteredRepository(Repository):
 @lru_cache(maxsize=512)
 def _find(repository, shape, sort):
     return part_of(repository.selection.where(*where(repository.entity, shape)).order_by(*repository.sorts[sort]))
+
+
+@lru_cache(maxsize=512)
+def _find_part(repository, shape, sort, part):
+    statement = repository.selection.where(*where(repository.entity, shape))
+    return repository.orders[sort].narrowed(statement, part).limit(bindparam("limit", type_=BigInteger))
 
 
 @lru_cache(maxsize=512)

@@ -16,7 +16,7 @@ from app.schemas.fields import UNKNOWN
 
 API_VERSION = (0, 6, 0)
 # Those of our own that scripts of a page may want to read
-ANSWER_HEADERS = ("X-Request-ID", "Preference-Applied", "Retry-After")
+ANSWER_HEADERS = ("X-Request-ID", "Link", "ETag", "Preference-Applied", "Retry-After")
 # What browsers show: links to these may carry anything
 PAGES = "/api/docs"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
