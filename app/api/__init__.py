@@ -21,7 +21,7 @@ from app.api import (
     task_runs,
     work_queues,
 )
-from app.api.http import guards, parsing, problems, swagger_ui
+from app.api.http import guards, pages, parsing, problems, swagger_ui
 from app.api.http.openapi import Api
 from app.api.http.request_log import log_requests
 from app.schemas.context import LoadContext
@@ -88,6 +88,7 @@ def init_app(app, version):
     # a slash more or less at the end of a path means the same, without the detour of a redirect; but what the page of Swagger UI loads is
     # named from /api/docs/ on
     app.url_map.strict_slashes = False
+    app.register_blueprint(pages.blueprint)
     load_context = LoadContext.of(ours)
     app.extensions[parsing.LOAD_CONTEXT] = load_context
     api.register_blueprints(BLUEPRINTS, load_context)

@@ -1,6 +1,6 @@
-"""Deployments: the ten routes of the contract's section 2."""
+"""Deployments."""
 
-from app.api.http import Blueprint, prefers, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, list_page, prefers, transaction, unit_of_work
 from app.schemas.base import COUNT, NOTHING
 from app.schemas.deployment_schedules import Changed, Pause, PauseCreate, PauseMany
 from app.schemas.deployments import (
@@ -12,6 +12,7 @@ from app.schemas.deployments import (
     SCHEDULED,
     Deployment,
     DeploymentCreate,
+    DeploymentUpdate,
     ScheduleRuns,
 )
 from app.schemas.filters import Filters, Page
@@ -58,16 +59,30 @@ def read_deployment_by_name(flow_name, deployment_name):
     return unit_of_work().deployments.read_json_by_names(flow_name, deployment_name)
 
 
+@blueprint.patch("/<id:id>")
+@blueprint.arguments(DeploymentUpdate, required=False)
+@blueprint.response(200, Deployment)
+@blueprint.alt_response(409, "Conflict")
+@transaction()
+def update_deployment(changes, id):
+    """Change a deployment.
+
+    An absent field keeps its value, null clears it; another name leaves everything else as it is. Its runs follow as they do when it is
+    updated by its flow and name. 409 says that the flow has another deployment of that name.
+    """
+    return unit_of_work().deployment_service.change(id, changes)
+
+
 @blueprint.post("/filter")
-@blueprint.arguments(Page, required=False, example=LISTED)
-@blueprint.response(200, Deployment(many=True))
+@blueprint.list_arguments(Page, example=LISTED)
+@blueprint.response(200, Deployment(many=True), headers=LINK)
 @transaction(read_only=True)
 def read_deployments(body):
     """List deployments.
 
     Those that meet all criteria, ordered by name, then id.
     """
-    return unit_of_work().deployments.find_json(body, body["limit"], body["offset"])
+    return list_page(unit_of_work().deployments, body)
 
 
 @blueprint.post("/count")

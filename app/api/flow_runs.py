@@ -1,6 +1,6 @@
 """Flow runs."""
 
-from app.api.http import Blueprint, parts, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, list_page, parts, transaction, unit_of_work
 from app.schemas.base import COUNT
 from app.schemas.filters import Filters
 from app.schemas.flow_runs import COUNTED, HISTORY, FlowRun, FlowRunCreate, FlowRunPage, FlowRunUpdate, GraphNode
@@ -51,15 +51,15 @@ def update_flow_run(changes, id):
 
 
 @blueprint.post("/filter")
-@blueprint.arguments(FlowRunPage, required=False)
-@blueprint.response(200, FlowRun(many=True))
+@blueprint.list_arguments(FlowRunPage)
+@blueprint.response(200, FlowRun(many=True), headers=LINK)
 @transaction(read_only=True)
 def read_flow_runs(body):
     """List flow runs.
 
     Those that meet all criteria. Runs without the value that is sorted by come last.
     """
-    return unit_of_work().flow_runs.find_json(body, body["limit"], body["offset"], body["sort"])
+    return list_page(unit_of_work().flow_runs, body, body["sort"])
 
 
 @blueprint.post("/count")

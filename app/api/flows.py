@@ -1,6 +1,6 @@
 """Flows."""
 
-from app.api.http import Blueprint, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, list_page, transaction, unit_of_work
 from app.schemas.base import COUNT
 from app.schemas.filters import Filters
 from app.schemas.flows import COUNTED, Flow, FlowCreate, FlowPage, FlowUpdate
@@ -58,15 +58,15 @@ def update_flow(body, id):
 
 
 @blueprint.post("/filter")
-@blueprint.arguments(FlowPage, required=False)
-@blueprint.response(200, Flow(many=True))
+@blueprint.list_arguments(FlowPage)
+@blueprint.response(200, Flow(many=True), headers=LINK)
 @transaction(read_only=True)
 def read_flows(body):
     """List flows.
 
     Those that meet all criteria.
     """
-    return unit_of_work().flows.find_json(body, body["limit"], body["offset"], body["sort"])
+    return list_page(unit_of_work().flows, body, body["sort"])
 
 
 @blueprint.post("/count")

@@ -1,6 +1,6 @@
 """Logs of runs."""
 
-from app.api.http import Blueprint, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, list_page, transaction, unit_of_work
 from app.schemas.base import NOTHING
 from app.schemas.logs import LOGS, Log, LogCreate, LogPage
 
@@ -21,12 +21,12 @@ def create_logs(given):
 
 
 @blueprint.post("/filter")
-@blueprint.arguments(LogPage, required=False)
-@blueprint.response(200, Log(many=True))
+@blueprint.list_arguments(LogPage)
+@blueprint.response(200, Log(many=True), headers=LINK)
 @transaction(read_only=True)
 def read_logs(body):
     """List logs.
 
     Those that meet all criteria, the oldest first unless another order is asked for.
     """
-    return unit_of_work().logs.find_json(body, body["limit"], body["offset"], body["sort"])
+    return list_page(unit_of_work().logs, body, body["sort"])

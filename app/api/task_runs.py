@@ -1,6 +1,6 @@
 """Task runs."""
 
-from app.api.http import Blueprint, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, list_page, transaction, unit_of_work
 from app.schemas.base import COUNT
 from app.schemas.filters import Filters
 from app.schemas.runs import HistoryInterval, HistoryQuery
@@ -37,15 +37,15 @@ def read_task_run(id):
 
 
 @blueprint.post("/filter")
-@blueprint.arguments(TaskRunPage, required=False)
-@blueprint.response(200, TaskRun(many=True))
+@blueprint.list_arguments(TaskRunPage)
+@blueprint.response(200, TaskRun(many=True), headers=LINK)
 @transaction(read_only=True)
 def read_task_runs(body):
     """List task runs.
 
     Those that meet all criteria. Runs without the value that is sorted by come last.
     """
-    return unit_of_work().task_runs.find_json(body, body["limit"], body["offset"], body["sort"])
+    return list_page(unit_of_work().task_runs, body, body["sort"])
 
 
 @blueprint.post("/count")

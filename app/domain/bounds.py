@@ -18,3 +18,8 @@ class Bounds:
     offset: int = 100_000
     runs_per_request: int = 10_000
     min_interval_seconds: float = 1.0
+
+    @property
+    def cursor_page_size(self):
+        """Return the largest page of a list that is read with a cursor: each of them costs the same, wherever it is."""
+        return max(1000, self.page_size)

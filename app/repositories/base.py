@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Select, Table, bindparam, delete, func, selec
 
 from app.db.engine import is_sqlite
 from app.errors import NotFound
+from app.repositories.cursors import Order
 from app.repositories.filtering import read_filters, where
 from app.repositories.json_text import RowWriter
 
@@ -86,11 +87,13 @@ class FilteredRepository(Repository):
 
     entity: str
     sorts = {}
+    orders = {}
     writer: RowWriter
     text_by_id: Select
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        cls.orders = {name: Order(name, expressions) for name, expressions in cls.sorts.items()}
         if hasattr(cls, "writer"):
             cls.text_by_id = cls.writer.selecting(cls.selection_by_id)
 
@@ -98,18 +101,39 @@ class FilteredRepository(Repository):
         """Return what `require` does, for a client: on PostgreSQL as JSON text, without an object for each value. Raise NotFound."""
         return self.require(id) if self._is_slow else self._require_text(self.text_by_id, {"wanted": id})
 
-    def find_json(self, filters, limit, offset=0, sort=None):
-        """Return what `find` does, for a client.
+    def page(self, filters, limit, offset=0, sort=None, cursor=None):
+        """Return what `find` does, for a client, and the cursor that stands after it, or None where there is no more.
 
-        On PostgreSQL it is JSON text, made from rows that come as text: a list of 200 takes about half of the CPU here that `find` and
-        the making of its JSON take, and little more of PostgreSQL's. On SQLite it is `find`.
+        With a `cursor` (`cursors.START` to begin) the page begins after it, and costs what the first page does. On PostgreSQL the rows are
+        JSON text, made from columns that come as text: a list of 200 takes about half of the CPU here that `find` and the making of its
+        JSON take, and little more of PostgreSQL's. Raise InvalidField for a cursor of another list or order.
         """
-        if self._is_slow:
-            return self.find(filters, limit, offset, sort)
+        order = self.orders[sort or next(iter(self.sorts))]
+        now, as_text = self.clock(), not self._is_slow
+        rows = self._rows(filters, limit + 1, offset, order, cursor, as_text)
+        more, rows = len(rows) > limit > 0, rows[:limit]
+        if as_text:
+            found = orjson.Fragment(f"[{','.join(self.writer.write(rows, now))}]")
+        else:
+            found = [self.document(row, now) for row in rows]
+        if not more:
+            return found, None
+        names = [column.name for column in order.columns]
+        last = self.writer.values(rows[-1], names) if as_text else [rows[-1]._mapping[name] for name in names]
+        return found, order.write(self.entity, last)
+
+    def _rows(self, filters, limit, offset, order, cursor, as_text):
         shape, parameters = read_filters(filters)
-        statement = _find_text(type(self), shape, sort or next(iter(self.sorts)))
-        texts = self._texts(statement, parameters | {"offset": offset, "limit": NO_LIMIT if limit is None else limit})
-        return orjson.Fragment(f"[{','.join(texts)}]")
+        if cursor is None:
+            statement = (_find_text if as_text else _find)(type(self), shape, order.name)
+            return self.session.execute(statement, parameters | {"offset": offset, "limit": limit}).all()
+        position, rows = order.read(self.entity, cursor), []
+        for part in order.parts(position):
+            asked = parameters | order.parameters(position, part) | {"limit": limit - len(rows)}
+            rows += self.session.execute(_find_part(type(self), shape, order.name, part, as_text), asked).all()
+            if len(rows) == limit:
+                break
+        return rows
 
     def find(self, filters, limit, offset=0, sort=None):
         """Return the rows that meet `filters`, in a total order: at most `limit` (None: all), after the first `offset`."""
@@ -146,6 +170,13 @@ def _find(repository, shape, sort):
 @lru_cache(maxsize=512)
 def _find_text(repository, shape, sort):
     return repository.writer.selecting(_find(repository, shape, sort))
+
+
+@lru_cache(maxsize=512)
+def _find_part(repository, shape, sort, part, as_text):
+    statement = repository.selection.where(*where(repository.entity, shape))
+    statement = repository.orders[sort].narrowed(statement, part).limit(bindparam("limit", type_=BigInteger))
+    return repository.writer.selecting(statement) if as_text else statement
 
 
 @lru_cache(maxsize=512)

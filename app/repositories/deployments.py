@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 from sqlalchemy import Boolean, Integer, Text, Uuid, and_, bindparam, literal, null, select, update
+from sqlalchemy.exc import IntegrityError
 
 from app.db.clock import given_now
 from app.db.models import Deployment as DeploymentModel
@@ -12,7 +13,7 @@ from app.db.types import JsonRows, UtcDateTime, raw
 from app.domain.deployment_schedules import DEFAULT
 from app.domain.deployments import Deployment, own_changes
 from app.domain.unset import UNSET
-from app.errors import NotFound
+from app.errors import Conflict, NotFound
 from app.repositories.base import FilteredRepository
 from app.repositories.filtering import read_filters, where
 from app.repositories.json_text import RowWriter, with_flow_runner
@@ -56,6 +57,7 @@ KEEP = _BY_ID.with_for_update(read=True, key_share=True)
 INSERT = insert(DEPLOYMENT).on_conflict_do_nothing(index_elements=[DEPLOYMENT.c.flow_id, DEPLOYMENT.c.name]).returning(*_WRITTEN)
 SET = update(DEPLOYMENT).where(DEPLOYMENT.c.id == bindparam("wanted"))
 UPDATE = SET.returning(*_WRITTEN)
+RENAME = SET.values(name=bindparam("new_name"))
 PAUSE = ("pause_note", "paused_until", "paused_since")
 
 
@@ -151,6 +153,13 @@ class Deployments(FilteredRepository):
         values = {name: getattr(deployment, name) for name in names}
         row = self.session.execute(UPDATE, values | {"updated": now, "wanted": deployment.id}).one()
         return self.document(row, now) | {"schedule": schedule}
+
+    def rename(self, id, name):
+        """Give the deployment `id` another name. Raise Conflict where its flow has a deployment of that name."""
+        try:
+            self.session.execute(RENAME, {"wanted": id, "new_name": name})
+        except IntegrityError:
+            raise Conflict(f"The flow has another deployment named {name}.") from None
 
     def set_activities(self, deployments):
         """Write whether the schedules of `Deployment`s are active, and their pauses."""

@@ -120,6 +120,11 @@ class RowWriter:
         converters, template = self.converters(), self._template
         return [template % tuple(converted(row, converters)) for row in rows]
 
+    def values(self, row, names):
+        """Return the values of a row's columns `names` as JSON has them: a UUID and an instant are text."""
+        converters, places = self.converters(), [self.names.index(name) for name in names]
+        return [orjson.loads(convert(row[place]) if (convert := converters[place]) else row[place]) for place in places]
+
 
 def converted(row, converters):
     """Return the JSON of each column of `row`."""

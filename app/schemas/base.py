@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import RAISE, Schema
 
 from app.schemas import fields
+from app.schemas.context import Bound, current
 from app.schemas.fields import MAX_TEXT, NOT_AN_OBJECT, UNKNOWN
 
 # Stands for an id that nobody can know beforehand; the page of Swagger UI fills in that of what it made last
@@ -43,6 +44,22 @@ class Part(Body):
     offset = fields.Offset()
 
     example = {"limit": 20}
+
+
+class CursorPart(Part):
+    """Which part of a list that has cursors."""
+
+    limit = fields.Limit(
+        lambda: f"At most so many; {current().bounds.page_size} if not given, which is the maximum unless there is a cursor.",
+        max=Bound("cursor_page_size"),
+    )
+    cursor = fields.Cursor("Begin after this; empty: at the beginning. The answer's `Link` has that of the next page.")
+
+
+class CursorQuery(Body):
+    """A cursor in the query string, where the `Link` of an answer has it."""
+
+    cursor = fields.Cursor("Where the page begins. It goes before the body's, and comes from the `Link` of another page.")
 
 
 class Answer(Schema):

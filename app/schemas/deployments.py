@@ -34,18 +34,34 @@ COUNTED = {"deployments": {"name": {"like_": "night"}}}
 _DATA = {"encoding": "json", "blob": '"s3://bucket/flow.py"'}
 
 
-class DeploymentCreate(Body):
-    """A deployment to create, or to update by its flow and name. On an update an absent field keeps its value and null clears it."""
+class DeploymentFields(Body):
+    """What a deployment is created with and updated with alike."""
 
-    name = fields.Name(NAME, required=True, example="nightly")
-    flow_id = fields.UUID(FLOW, required=True)
-    flow_data = fields.Nested(DataDocument, f"{FLOW_DATA} Required for a new deployment.")
     schedule = Schedule("When to run; null: never by itself. It is the schedule called `default`.", allow_none=True)
     schedules = Schedules("All schedules of the deployment: those not named are deleted. Not beside `schedule`.")
     is_schedule_active = fields.Boolean(ACTIVE, example=True)
     parameters = fields.Object(PARAMETERS, allow_none=True, example={"table": "orders"})
     tags = fields.Tags(TAGS, allow_none=True, example=["nightly"])
     flow_runner = fields.Nested(FlowRunner, allow_none=True)
+
+    @validates_schema
+    def _schedule_or_schedules(self, body, **kwargs):
+        if "schedule" in body and "schedules" in body:
+            raise ValidationError("Give schedule or schedules, not both.", "schedules")
+
+    @post_load
+    def _changes(self, body, **kwargs):
+        body |= flow_runner_columns(body)
+        cleared = {name: empty() for name, empty in (("parameters", dict), ("tags", list)) if body.get(name, empty) is None}
+        return DeploymentChanges(**body | cleared)
+
+
+class DeploymentCreate(DeploymentFields):
+    """A deployment to create, or to update by its flow and name. On an update an absent field keeps its value and null clears it."""
+
+    name = fields.Name(NAME, required=True, example="nightly")
+    flow_id = fields.UUID(FLOW, required=True)
+    flow_data = fields.Nested(DataDocument, f"{FLOW_DATA} Required for a new deployment.")
 
     examples = {
         "cron": {
@@ -83,16 +99,20 @@ class DeploymentCreate(Body):
         },
     }
 
-    @validates_schema
-    def _schedule_or_schedules(self, body, **kwargs):
-        if "schedule" in body and "schedules" in body:
-            raise ValidationError("Give schedule or schedules, not both.", "schedules")
 
-    @post_load
-    def _changes(self, body, **kwargs):
-        body |= flow_runner_columns(body)
-        cleared = {name: empty() for name, empty in (("parameters", dict), ("tags", list)) if body.get(name, empty) is None}
-        return DeploymentChanges(**body | cleared)
+class DeploymentUpdate(DeploymentFields):
+    """What to change of a deployment. An absent field keeps its value and null clears it. Its flow cannot be changed."""
+
+    name = fields.Name(NAME, example="nightly")
+    flow_data = fields.Nested(DataDocument, FLOW_DATA)
+
+    examples = {
+        "schedule": {
+            "summary": "Another schedule, and nothing else",
+            "value": {"schedule": {"cron": "30 7 * * 1-5", "timezone": "Europe/Berlin"}},
+        },
+        "name": {"summary": "Another name", "value": {"name": "every-night"}},
+    }
 
 
 class ScheduleRuns(Body):

@@ -4,6 +4,7 @@ apispec reads types, ranges and enums from them. What a field refuses, and why, 
 """
 
 import uuid
+from collections.abc import Callable
 
 from marshmallow import ValidationError, fields, missing, validate
 
@@ -23,6 +24,14 @@ FORBIDDEN_IN_NAMES = "/%&><"
 MAX_TEXT = 255
 # Clients name a run after its task or subflow, whose own names are shorter
 MAX_RUN_NAME = 512
+
+# Characters of a cursor, which may hold a name
+MAX_CURSOR = 4096
+
+PAGE_SIZE = Bound("page_size")
+
+# A text, or a function that makes one of the settings when the API document is written
+Description = str | Callable[[], str]
 
 # The whole numbers that a column of type integer holds, and those of type bigint
 MIN_INT32, MAX_INT32 = -(2**31), 2**31 - 1
@@ -112,9 +121,15 @@ class Integer(Field, fields.Integer):
 class Limit(NullMeansDefault, Integer):
     """How many items of a list to answer."""
 
-    def __init__(self):
-        size = Bound("page_size")
-        super().__init__("At most so many; the maximum if not given.", max=size, load_default=size, example=20)
+    def __init__(self, description: Description = "At most so many; the maximum if not given.", *, max=PAGE_SIZE):
+        super().__init__(description, max=max, load_default=PAGE_SIZE, example=20)
+
+
+class Cursor(String):
+    """Where a page of a list begins."""
+
+    def __init__(self, description):
+        super().__init__(description, max=MAX_CURSOR, allow_none=True, load_default=None)
 
 
 class Offset(NullMeansDefault, Integer):

@@ -3,7 +3,7 @@
 from app.domain.filters import CRITERIA
 from app.domain.states import StateType
 from app.schemas import fields
-from app.schemas.base import Body, Part
+from app.schemas.base import Body, CursorPart
 from app.schemas.context import Bound
 from app.schemas.fields import MAX_INT32, MAX_RUN_NAME, MIN_INT32
 
@@ -92,5 +92,5 @@ class Filters(Body):
     deployments = _nested(ENTITY_FILTERS["deployments"])
 
 
-class Page(Filters, Part):
+class Page(Filters, CursorPart):
     """Criteria, and which part of what meets them."""

@@ -8,7 +8,7 @@ from marshmallow.exceptions import SCHEMA
 
 from app.domain import instants
 from app.schemas import fields
-from app.schemas.base import ANY_ID, FLOW_RUN_ID, STORED, Body, Part, Stored
+from app.schemas.base import ANY_ID, FLOW_RUN_ID, STORED, Body, CursorPart, Stored
 from app.schemas.fields import MAX_INT32, MIN_INT32
 from app.schemas.filters import ENTITY_FILTERS
 
@@ -111,7 +111,7 @@ class _Plain:
         return self.ids[text]
 
 
-class LogPage(Part):
+class LogPage(CursorPart):
     """Criteria on logs, which part of what meets them, and its order."""
 
     logs = fields.Nested(ENTITY_FILTERS["logs"], allow_none=True)

@@ -34,6 +34,13 @@ class DeploymentService:
             stored = self.deployments.lock_by_name(changes.flow_id, changes.name)
         return self._update(stored, changes), False
 
+    def change(self, id, changes):
+        """Make `changes`, `DeploymentChanges` without a flow. Return the answer. Raise NotFound, and Conflict for a name that is taken."""
+        stored = self.deployments.lock(id)
+        if changes.name not in (UNSET, stored.name):
+            self.deployments.rename(id, changes.name)
+        return self._update(stored, changes)
+
     def activate(self, id):
         """Switch the schedules on and make their runs. Raise NotFound."""
         self._activate([self.deployments.lock(id)])

@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ENCRYPTION_KEY
+
+pytestmark = pytest.mark.slow
 
 COMMAND = [
     *(sys.executable, "-m", "schemathesis.cli", "run"),

@@ -82,6 +82,7 @@ FLOWS_AND_RUNS = [
     ("Work Queues", "claim_work_queue_runs", 200),
     ("Flow Runs", "renew_lease", 200),
     ("Work Queues", "delete_work_queue", 204),
+    ("Deployments", "update_deployment", 200),
     ("Deployments", "set_schedule_inactive", 200),
     ("Deployments", "set_schedule_active", 200),
     ("Task Runs", "delete_task_run", 204),

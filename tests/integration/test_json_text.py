@@ -104,7 +104,7 @@ def test_both_ways_answer_the_same_bytes(database, parents, entity, data):
         if session.get_bind().dialect.name == "postgresql":
             # as behind a PgBouncer that has dropped the options of the connection
             session.execute(text(f"SET LOCAL TIME ZONE '{zone}'"))
-        fast = [repository.find_json({}, 100, 0, sort), repository.require_json(one)]
+        fast = [repository.page({}, 100, 0, sort)[0], repository.require_json(one)]
         if entity == "deployments":
             fast.append(repository.read_json_by_names(*names))
         session.execute(delete(table).where(table.c.id.in_([row["id"] for row in given_rows])))
@@ -122,7 +122,7 @@ def test_what_does_not_exist_is_not_found_either_way(database):
         for repository in (unit.flows, unit.deployments, unit.flow_runs, unit.task_runs):
             with pytest.raises(NotFound):
                 repository.require_json(new_id())
-            assert orjson.dumps(repository.find_json({}, 10)) == b"[]"
+            assert orjson.dumps(repository.page({}, 10)[0]) == b"[]"
         with pytest.raises(NotFound):
             unit.deployments.read_json_by_names("no flow", "no deployment")
 

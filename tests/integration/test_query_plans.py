@@ -180,6 +180,27 @@ def test_what_is_asked_again_and_again_is_read_from_its_index_in_order(request, 
     assert not sorts(found), found
 
 
+@pytest.mark.parametrize("where", ["on_sqlite", "on_postgres"])
+@pytest.mark.parametrize("sort", ["EXPECTED_START_TIME_ASC", "EXPECTED_START_TIME_DESC"])
+@pytest.mark.parametrize(
+    ("own", "index"),
+    [
+        ({}, "ix_flow_run_expected_start_time_id"),
+        ({"deployment_id": {"any_": [DEPLOYMENT]}}, "ix_flow_run_deployment_id_expected_start_time_id"),
+    ],
+    ids=["all", "of a deployment"],
+)
+def test_a_page_after_a_cursor_is_read_from_its_index_in_order(request, where, sort, own, index):
+    cursor = FlowRuns.orders[sort].write("flow_runs", {"expected_start_time": NOW, "id": DEPLOYMENT})
+    found = plan(
+        request.getfixturevalue(where), lambda session: FlowRuns(session, clock).page({"flow_runs": own}, 10, sort=sort, cursor=cursor)
+    )
+    assert index in found
+    assert not sorts(found), found
+    # the index leads to where the page begins: it does not pass over the pages before
+    assert re.search(r"Index Cond: .*expected_start_time|expected_start_time[<>]|\(expected_start_time,id\)[<>]", found), found
+
+
 def test_a_claim_reads_runs_from_their_index_in_order_and_locks_no_more_than_it_takes(on_sqlite, on_postgres):
     found = plan(on_sqlite, claim_runs)
     assert "ix_flow_run_due" in found

@@ -1,7 +1,8 @@
 """What every route is built on: transactions, problems, guards, parsing, and the API document."""
 
 from app.api.http.blueprint import Blueprint
+from app.api.http.lists import LINK, list_page
 from app.api.http.parsing import prefers
 from app.api.http.transaction import in_transaction, json_response, parts, transaction, unit_of_work
 
-__all__ = ["Blueprint", "in_transaction", "json_response", "parts", "prefers", "transaction", "unit_of_work"]
+__all__ = ["LINK", "Blueprint", "in_transaction", "json_response", "list_page", "parts", "prefers", "transaction", "unit_of_work"]

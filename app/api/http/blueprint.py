@@ -3,7 +3,9 @@
 from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import Schema
 
+from app.api.http.lists import check_part
 from app.api.http.parsing import Parser
+from app.schemas.base import CursorQuery
 
 
 class Blueprint(SmorestBlueprint):
@@ -26,6 +28,11 @@ class Blueprint(SmorestBlueprint):
             return view
 
         return decorated
+
+    def list_arguments(self, schema, **options):
+        """Decorate a view of a list: it takes a body, made by a subclass of `CursorPart`, in which the cursor is the one that counts."""
+        body, query = self.arguments(schema, required=False, **options), self.arguments(CursorQuery, location="query")
+        return lambda view: query(body(check_part(view)))
 
     def response(self, status_code, schema=None, **options):
         """Document what the view answers, as flask-smorest does."""

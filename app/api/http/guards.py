@@ -16,7 +16,7 @@ from app.schemas.fields import UNKNOWN
 
 API_VERSION = (0, 6, 0)
 # Those of our own that scripts of a page may want to read
-ANSWER_HEADERS = ("X-Request-ID", "Preference-Applied", "Retry-After")
+ANSWER_HEADERS = ("X-Request-ID", "Link", "ETag", "Preference-Applied", "Retry-After")
 # What browsers show: links to these may carry anything
 PAGES = "/api/docs"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -65,6 +65,8 @@ def read_the_rest(response):
 
 def _check_method():
     """werkzeug finds a path with a slash more or less only by the right method: the wrong one is 405 there too, not 404."""
+    if "//" in request.path:
+        return
     path = request.path.removesuffix("/") if request.path.endswith("/") else f"{request.path}/"
     adapter = current_app.create_url_adapter(request)
     if adapter and (methods := adapter.allowed_methods(path)):

@@ -9,6 +9,7 @@ from marshmallow.exceptions import SCHEMA
 from werkzeug.exceptions import HTTPException, InternalServerError, UnprocessableEntity
 
 from app import errors
+from app.api.http.pages import prefers_html, problem_page
 from app.db.failures import driver_message
 from app.schemas.fields import MISSING, NULL, UNKNOWN
 
@@ -54,9 +55,14 @@ class Invalid(UnprocessableEntity):
 
 
 def problem(status, detail, items=None, headers=None):
-    """Return the response for an error. `items` are those of `errors` in a 422."""
+    """Return the response for an error: a page for a browser. `items` are those of `errors` in a 422."""
     members = problem_members(status, detail) | ({} if items is None else {"errors": items})
-    return Response(orjson.dumps(members), status, headers, content_type=PROBLEM)
+    if prefers_html():
+        response = problem_page(members, headers)
+    else:
+        response = Response(orjson.dumps(members), status, headers, content_type=PROBLEM)
+    response.vary.add("Accept")
+    return response
 
 
 def problem_members(status, detail):
