@@ -23,8 +23,8 @@ from app.domain.deployment_schedules import DEFAULT
 from app.domain.plurals import counted
 from app.domain.runs import NewFlowRun
 from app.domain.states import StateType, new_state
+from app.schemas.base import Part
 from app.schemas.deployments import ScheduleRuns
-from app.schemas.filters import Page
 from app.schemas.flow_runs import DeploymentFlowRunCreate
 
 deployments = CommandGroup("deployments", help="Look at deployments and change them. DEPLOYMENT is an id, the end of one, or FLOW/NAME.")
@@ -71,7 +71,7 @@ def _row(document, flow_names):
 
 @deployments.command()
 @deployment_argument
-@number_option("--runs", default=5, show_default=True, check=checked(Page, "limit"), help="Show so many of the next runs.")
+@number_option("--runs", default=5, show_default=True, check=checked(Part, "limit"), help="Show so many of the next runs.")
 @output_option
 def inspect(deployment, runs, output):
     """Show all there is to know about DEPLOYMENT.

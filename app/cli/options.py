@@ -8,6 +8,7 @@ from marshmallow import ValidationError
 
 from app.domain import json_values
 from app.errors import InvalidField
+from app.schemas.base import Part
 from app.schemas.context import current
 from app.schemas.filters import Page
 
@@ -88,8 +89,8 @@ def page_options(command):
         return command(*args, part=ListPart(limit, offset), **options)
 
     every = click.option("--all", "every", is_flag=True, help="All there are, in place of a limit.")
-    offset = number_option("--offset", default=0, check=checked(Page, "offset"), help="Skip so many first.")
-    limit = number_option("--limit", check=checked(Page, "limit"), help="At most so many; the maximum if not given.")
+    offset = number_option("--offset", default=0, check=checked(Part, "offset"), help="Skip so many first.")
+    limit = number_option("--limit", check=checked(Part, "limit"), help="At most so many; the maximum if not given.")
     return limit(offset(every(with_part)))
 
 

@@ -8,7 +8,7 @@ from app.cli.output import output_option, plain, print_facts, print_json, print_
 from app.cli.references import DEPLOYMENT, require_deployment, require_work_queue
 from app.cli.runs import print_runs, with_names
 from app.domain.plurals import counted
-from app.schemas.filters import Page
+from app.schemas.base import Part
 from app.schemas.work_queues import QueueFilter, WorkQueueCreate
 
 work_queues = CommandGroup("work-queues", help="Look at work queues and change them. QUEUE is a name, an id, or an end of an id.")
@@ -109,7 +109,7 @@ def create(name, tags, deployments, runners, limit, description, paused, output)
 
 @work_queues.command()
 @queue_argument
-@number_option("--runs", default=5, show_default=True, check=checked(Page, "limit"), help="Show so many of the runs that are due.")
+@number_option("--runs", default=5, show_default=True, check=checked(Part, "limit"), help="Show so many of the runs that are due.")
 @output_option
 def inspect(queue, runs, output):
     """Show all there is to know about QUEUE, and the runs that it would hand out now, those first that are due for longest.

@@ -59,7 +59,8 @@ class CursorPart(Part):
 class CursorQuery(Body):
     """A cursor in the query string, where the `Link` of an answer has it."""
 
-    cursor = fields.Cursor("Where the page begins. It goes before the body's, and comes from the `Link` of another page.")
+    # without a documented maximum: a longer one ends as a path that is too long
+    cursor = fields.Cursor("Where the page begins. It goes before the body's, and comes from the `Link` of another page.", max=None)
 
 
 class Answer(Schema):

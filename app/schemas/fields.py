@@ -128,8 +128,8 @@ class Limit(NullMeansDefault, Integer):
 class Cursor(String):
     """Where a page of a list begins."""
 
-    def __init__(self, description):
-        super().__init__(description, max=MAX_CURSOR, allow_none=True, load_default=None)
+    def __init__(self, description, *, max: int | None = MAX_CURSOR):
+        super().__init__(description, max=max, allow_none=True, load_default=None)
 
 
 class Offset(NullMeansDefault, Integer):

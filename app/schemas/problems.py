@@ -37,6 +37,7 @@ _BY_STATUS = (
     _example(404, "Not Found", "Deployment not found"),
     _example(409, "Conflict", "The request refers to something that does not exist."),
     _example(413, "Content Too Large", "The body is too large."),
+    _example(414, "Request-URI Too Long", "The path with its query is too long."),
     _example(415, "Unsupported Media Type", "Send the body as JSON, with Content-Type: application/json."),
     _example(
         421, "Misdirected Request", "This host is not the server's; MINTAKA_ALLOWED_HOSTS lists those that are, besides its addresses."

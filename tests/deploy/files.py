@@ -18,7 +18,7 @@ from tests.serving import ROOT
 
 DEPLOY = ROOT / "deploy"
 SETTINGS = {name for name, _, _ in settings_table()}
-INTERPOLATION = re.compile(r"\$\{(\w+)(?::\?([^}]*))?\}")
+INTERPOLATION = re.compile(r"\$\{(\w+):([?-])([^}]*)\}")
 
 
 def text(name):
@@ -37,8 +37,13 @@ def documents(name):
 
 
 def compose(**variables):
-    """Return the compose file with `variables` in place of `${NAME:?}`."""
-    return yaml.safe_load(INTERPOLATION.sub(lambda match: variables[match[1]], text("compose.yaml")))
+    """Return the compose file with `variables` in place of `${NAME:?reason}`, and of `${NAME:-default}` where they have it."""
+
+    def value(match):
+        name, operator, default = match.groups()
+        return variables[name] if operator == "?" else variables.get(name, default)
+
+    return yaml.safe_load(INTERPOLATION.sub(value, text("compose.yaml")))
 
 
 def unit(name):

@@ -30,10 +30,10 @@ def test_the_file_is_as_the_compose_specification_has_it():
 
 
 def test_what_has_to_be_given_is_in_the_example_and_a_missing_one_is_said():
-    assert set(files.assignments("compose.env.example")) == set(VARIABLES)
     asked = files.INTERPOLATION.findall(files.text("compose.yaml"))
-    assert {name for name, _ in asked} == set(VARIABLES)
-    assert all(reason for _, reason in asked)
+    assert {name for name, operator, _ in asked if operator == "?"} == set(VARIABLES)
+    assert all(reason for _, operator, reason in asked if operator == "?")
+    assert set(files.assignments("compose.env.example")) == {name for name, _, _ in asked}
     assert files.text("compose.yaml").count("$") == len(asked)
 
 

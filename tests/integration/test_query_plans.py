@@ -191,7 +191,7 @@ def test_what_is_asked_again_and_again_is_read_from_its_index_in_order(request, 
     ids=["all", "of a deployment"],
 )
 def test_a_page_after_a_cursor_is_read_from_its_index_in_order(request, where, sort, own, index):
-    cursor = FlowRuns.orders[sort].write("flow_runs", {"expected_start_time": NOW, "id": DEPLOYMENT})
+    cursor = FlowRuns.orders[sort].write("flow_runs", [NOW, DEPLOYMENT])
     found = plan(
         request.getfixturevalue(where), lambda session: FlowRuns(session, clock).page({"flow_runs": own}, 10, sort=sort, cursor=cursor)
     )

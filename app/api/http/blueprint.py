@@ -32,7 +32,8 @@ class Blueprint(SmorestBlueprint):
     def list_arguments(self, schema, **options):
         """Decorate a view of a list: it takes a body, made by a subclass of `CursorPart`, in which the cursor is the one that counts."""
         body, query = self.arguments(schema, required=False, **options), self.arguments(CursorQuery, location="query")
-        return lambda view: query(body(check_part(view)))
+        too_long = self.alt_response(414, "RequestURITooLong")
+        return lambda view: too_long(query(body(check_part(view))))
 
     def response(self, status_code, schema=None, **options):
         """Document what the view answers, as flask-smorest does."""

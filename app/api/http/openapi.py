@@ -35,6 +35,7 @@ ERRORS = {
     404: ("NotFound", "There is no such thing."),
     409: ("Conflict", "It refers to something that does not exist, or breaks a rule of uniqueness."),
     413: ("ContentTooLarge", "The body is larger than the server accepts."),
+    414: ("RequestURITooLong", "The path with its query is too long."),
     415: (
         "UnsupportedMediaType",
         "The request has a body, or says that it has, which is not `application/json`, or in a content coding that is not read.",
