@@ -10,7 +10,9 @@ def all_commands():
     from app.cli.concurrency_limits import concurrency_limits
     from app.cli.db import db
     from app.cli.deployments import deployments
+    from app.cli.files import apply, diff, export, schema
     from app.cli.flows import flows
+    from app.cli.imports import imports
     from app.cli.runs import runs
     from app.cli.scheduler import scheduler
     from app.cli.serve import serve
@@ -18,7 +20,24 @@ def all_commands():
     from app.cli.work_queues import work_queues
     from app.cli.worker import worker
 
-    return blocks, concurrency_limits, db, deployments, flows, runs, scheduler, serve, web, work_queues, worker
+    return (
+        apply,
+        blocks,
+        concurrency_limits,
+        db,
+        deployments,
+        diff,
+        export,
+        flows,
+        imports,
+        runs,
+        schema,
+        scheduler,
+        serve,
+        web,
+        work_queues,
+        worker,
+    )
 
 
 def init_app(app):

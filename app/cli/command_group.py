@@ -49,24 +49,13 @@ class CommandGroup(AppGroup):
 
     def parse_args(self, ctx, args):
         """Refuse what no database stores, before any command sees it."""
-        for argument in args:
-            try:
-                argument.encode()
-            except UnicodeEncodeError:
-                raise BadInput(f"The argument {argument!a} is not UTF-8 text.") from None
+        _refuse_other_than_utf8(args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx):
         """Run the command that was asked for. Raise Failed or BadInput for whatever goes wrong."""
-        with errors_on_one_line():
-            if not current_app:
-                ctx.with_resource(ctx.ensure_object(ScriptInfo).load_app().app_context())
-            # options are checked, by the rules of the API's requests, as they are parsed
-            with Context(LoadContext.of(mintaka())):
-                result = super().invoke(ctx)
-            # a disk that is full, or a pipe that is closed, shows here and not when the interpreter ends
-            flush()
-            return result
+        with errors_on_one_line(), _application(ctx):
+            return super().invoke(ctx)
 
 
 class StandaloneCommand(click.Command):
@@ -76,6 +65,39 @@ class StandaloneCommand(click.Command):
         """Run the command. Raise Failed or BadInput for whatever goes wrong."""
         with errors_on_one_line():
             return super().invoke(ctx)
+
+
+class ApplicationCommand(StandaloneCommand):
+    """A command that is in no group, and works with the application."""
+
+    def parse_args(self, ctx, args):
+        """Refuse what no database stores."""
+        _refuse_other_than_utf8(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx):
+        """Run the command. Raise Failed or BadInput for whatever goes wrong."""
+        with errors_on_one_line(), _application(ctx):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _application(ctx):
+    """Enter the application, and the rules of the API's requests by which options are checked as they are parsed."""
+    if not current_app:
+        ctx.with_resource(ctx.ensure_object(ScriptInfo).load_app().app_context())
+    with Context(LoadContext.of(mintaka())):
+        yield
+    # a disk that is full, or a pipe that is closed, shows here and not when the interpreter ends
+    flush()
+
+
+def _refuse_other_than_utf8(args):
+    for argument in args:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise BadInput(f"The argument {argument!a} is not UTF-8 text.") from None
 
 
 @contextmanager

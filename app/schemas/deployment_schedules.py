@@ -151,8 +151,10 @@ class NamedSchedule(ScheduleFields):
 class Schedules(fields.List):
     """All schedules of a deployment, loaded as a mapping of slugs to `ScheduleChanges`."""
 
+    item = NamedSchedule
+
     def __init__(self, description=None, **options):
-        super().__init__(fields.Nested(NamedSchedule), description, max=MAX_SCHEDULES, **options)
+        super().__init__(fields.Nested(self.item), description, max=MAX_SCHEDULES, **options)
 
     def _deserialize(self, value, attr, data, **kwargs):
         found: list[Any] = super()._deserialize(value, attr, data, **kwargs)

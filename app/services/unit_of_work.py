@@ -2,6 +2,7 @@
 
 from functools import cached_property
 
+from app.repositories.applied import AppliedObjects
 from app.repositories.block_documents import BlockDocuments
 from app.repositories.block_schemas import BlockSchemas
 from app.repositories.block_types import BlockTypes
@@ -20,6 +21,7 @@ from app.repositories.task_runs import TaskRuns
 from app.repositories.work_queues import WorkQueues
 from app.services.deployment_schedules import DeploymentScheduleService
 from app.services.deployments import DeploymentService
+from app.services.files import FileService
 from app.services.orchestration import Orchestration
 from app.services.runs import RunService
 from app.services.scheduled_runs import ScheduledRunService
@@ -62,6 +64,7 @@ class UnitOfWork:
     saved_searches = cached_property(lambda self: self._repository(SavedSearches))
     work_queues = cached_property(lambda self: self._repository(WorkQueues))
     concurrency_limits = cached_property(lambda self: self._repository(ConcurrencyLimits))
+    applied = cached_property(lambda self: self._repository(AppliedObjects))
     block_types = cached_property(lambda self: self._repository(BlockTypes))
     block_schemas = cached_property(lambda self: self._repository(BlockSchemas))
     block_documents = cached_property(lambda self: BlockDocuments(self.session, self.clock, self.parts.vault))
@@ -72,3 +75,4 @@ class UnitOfWork:
     run_service = cached_property(RunService)
     orchestration = cached_property(Orchestration)
     work_queue_service = cached_property(WorkQueueService)
+    file_service = cached_property(FileService)
