@@ -10,6 +10,8 @@ from typing import Any
 
 from environs import Env, EnvValidationError, ValidationError, validate
 
+from app.domain.ages import ALLOWED as AGES
+from app.domain.ages import parse_age
 from app.domain.bounds import Bounds
 
 PREFIX = "MINTAKA_"
@@ -65,6 +67,13 @@ def _seconds(minimum=0.0, maximum=MAX_SECONDS):
 
 def _duration(env, name):
     return timedelta(seconds=_seconds(1)(env, name))
+
+
+def _age(env, name):
+    try:
+        return parse_age(env.str(name))
+    except ValueError:
+        raise EnvValidationError(AGES, [AGES]) from None
 
 
 def _one_of(*choices):
@@ -161,6 +170,12 @@ class Settings:
         5.0, _seconds(), "Seconds after its start time at which a run that has not been started is late."
     )
     late_runs_loop_seconds: float = _setting(5.0, _seconds(0.1), "Seconds from one look for late runs and expired leases to the next.")
+
+    retention_flow_runs: timedelta | None = _setting(
+        None, _age, "How long finished flow runs are kept, with their task runs and states, such as `90d`. Empty means for ever."
+    )
+    retention_logs: timedelta | None = _setting(None, _age, "How long lines of logs are kept, such as `90d`. Empty means for ever.")
+    retention_loop_seconds: float = _setting(3600.0, _seconds(0.1), "Seconds from one look for what is older than that to the next.")
 
     max_body_bytes: int = _setting(DEFAULT_BOUNDS.body_bytes, _whole(1024), "Largest request body, in bytes; above it the answer is 413.")
     max_json_depth: int = _setting(DEFAULT_BOUNDS.json_depth, _whole(4, 500), "Deepest nesting of a JSON body.")
@@ -277,7 +292,7 @@ def _default_text(default):
             return f"{default:g}"
         case bool():
             return str(default).lower()
-        case ():
+        case () | None:
             return ""
     return str(default)
 

@@ -13,7 +13,7 @@ from app.schemas.context import Context, LoadContext
 GROUPS = {
     "blocks": {"ls", "generate-key", "rotate", "register"},
     "concurrency-limits": {"ls", "set", "rm", "reset"},
-    "db": {"upgrade", "downgrade", "current", "check"},
+    "db": {"upgrade", "downgrade", "current", "check", "prune"},
     "deployments": {"ls", "inspect", "pause", "resume", "schedule", "run", "delete", "preview", "schedules"},
     "deployments schedules": {"ls", "set", "rm"},
     "flows": {"ls", "inspect"},

@@ -65,6 +65,8 @@ def test_every_setting_is_read_from_its_variable(read):
         "encryption_keys": f"{KEY}, {OTHER_KEY}",
         "bind": "0.0.0.0:9000",
         "max_body_bytes": "2048",
+        "retention_flow_runs": "90d",
+        "retention_logs": " 12H ",
         "allowed_hosts": "Mintaka.example, 2001:db8::7",
         "trusted_proxies": "2",
         "request_timeout": "1.5",
