@@ -104,6 +104,13 @@ def _addresses(env, name):
     return ",".join(_each(ADDRESS, "an address such as 127.0.0.1:8000, [::]:8000 or unix:/run/mintaka.sock")(env, name))
 
 
+def _tcp_address(env, name):
+    address = _addresses(env, name)
+    if "," in address or "/" in address:
+        raise EnvValidationError("", ["one address such as 127.0.0.1:9090 or [::]:9090"])
+    return address
+
+
 def _hosts(env, name):
     allowed = "a name or an address, without a port, such as mintaka.example, or * for any"
     return tuple(host.lower() for host in _each(HOST, allowed)(env, name))
@@ -213,6 +220,14 @@ class Settings:
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "The least severe level that is logged.")
 
     bind: str = _setting("127.0.0.1:8000", _addresses, "The address gunicorn listens on.")
+    metrics_bind: str = _setting(
+        "",
+        _addresses,
+        "An address of its own for `/metrics`, in place of that of the API. Nothing else is answered there.",
+    )
+    scheduler_metrics_bind: str = _setting(
+        "", _tcp_address, "The address on which a scheduler process answers `/metrics`. Empty means none."
+    )
     workers: int = _setting(2, _whole(1, 256), "gunicorn worker processes.")
     threads: int = _setting(4, _whole(1, 256), "Threads in each gunicorn worker.")
     request_timeout: float = _setting(
@@ -271,6 +286,25 @@ class Settings:
 def variable_name(setting):
     """Return the name of the environment variable of a dataclass field of `Settings`."""
     return f"{PREFIX}{setting.name.upper()}"
+
+
+# What gunicorn's processes tell each other: the folder that their metrics are in, and which of its files are whose
+METRICS_FOLDER, METRICS_SLOT = "PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROC_SLOT"
+
+
+def share_metrics(folder, slot=None):
+    """Let this process, and those that it forks, share the metrics in `folder`; where it is None, share none."""
+    for name, value in ((METRICS_FOLDER, folder), (METRICS_SLOT, slot)):
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = str(value)
+
+
+def shared_metrics():
+    """Return the folder of metrics that this process shares and the slot that is its own; twice None where it shares none."""
+    folder, slot = os.environ.get(METRICS_FOLDER), os.environ.get(METRICS_SLOT)
+    return (folder, slot) if folder and slot else (None, None)
 
 
 def unknown_variables():

@@ -1,13 +1,14 @@
 """`mintaka scheduler`: the process that keeps runs made ahead of time, marks late ones and takes back those whose workers are gone."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from threading import Thread
 
 import click
 
-from app.cli.command_group import CommandGroup, mintaka, require_current
+from app.addresses import tcp_addresses, unusable
+from app.cli.command_group import CommandGroup, Failed, mintaka, require_current
 from app.cli.output import Progress, output_option, print_json
 from app.cli.signals import stop_signals
 from app.domain.plurals import counted
@@ -56,17 +57,36 @@ def run(once, all_active, output):
         if once:
             _run_once(worker, beside + old, all_active, stop, output)
         else:
-            with _repeated(beside, settings.late_runs_loop_seconds, stop), _repeated(old, settings.retention_loop_seconds, stop):
+            with (
+                _metrics_served(parts),
+                _repeated(beside, settings.late_runs_loop_seconds, stop, parts.metrics),
+                _repeated(old, settings.retention_loop_seconds, stop, parts.metrics),
+            ):
                 worker.run(settings.scheduler_loop_seconds, stop.wait, all_active)
 
 
+def _metrics_served(parts):
+    bind = parts.settings.scheduler_metrics_bind
+    if not bind:
+        return nullcontext()
+    # not before gunicorn, which shares this program, has said how processes share metrics
+    from app.metrics import served
+
+    [address] = tcp_addresses(bind)
+    if reason := unusable([address]):
+        raise Failed(reason.replace("MINTAKA_BIND", "MINTAKA_SCHEDULER_METRICS_BIND"))
+    return served(parts.metrics, *address)
+
+
 @contextmanager
-def _repeated(passes, loop_seconds, stop):
+def _repeated(passes, loop_seconds, stop, metrics):
     """Make each of `passes` again and again, in a thread of its own, until the block ends."""
-    threads = [
-        Thread(target=repeat, args=(partial(each.run_once, lambda: stop.asked), loop_seconds, stop.wait, each.name), name=each.name)
-        for each in passes
-    ]
+
+    def thread(each):
+        work = metrics.timed(each.name.replace(" ", "_"), partial(each.run_once, lambda: stop.asked))
+        return Thread(target=repeat, args=(work, loop_seconds, stop.wait, each.name), name=each.name)
+
+    threads = [thread(each) for each in passes]
     for thread in threads:
         thread.start()
     try:

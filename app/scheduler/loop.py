@@ -89,6 +89,8 @@ class Scheduler:
             if follow_rules:
                 report.skipped = self._outdated(top_up, should_stop)
             self._due(top_up, should_stop)
+        self.parts.metrics.runs_made.inc(report.runs)
+        self.parts.metrics.schedule_failures.inc(report.failures)
         log.info(
             "scheduled %s", report, extra={"runs": report.runs, "deployments": report.deployments, "seconds": round(report.seconds, 6)}
         )
@@ -105,7 +107,7 @@ class Scheduler:
             self.run_once(**first, should_stop=lambda: wait(0))
             first.clear()
 
-        repeat(work, loop_seconds, wait)
+        repeat(self.parts.metrics.timed("scheduler", work), loop_seconds, wait)
 
     def _due(self, top_up, should_stop):
         # those that fall due during the pass wait for the next one, so that a pass ends

@@ -13,6 +13,7 @@ from app.repositories.flows import Flows
 from app.repositories.late_runs import LateRuns
 from app.repositories.leases import Leases
 from app.repositories.logs import Logs
+from app.repositories.observation import Observation
 from app.repositories.retention import Retention
 from app.repositories.saved_searches import SavedSearches
 from app.repositories.scheduled_runs import ScheduledRuns
@@ -58,6 +59,7 @@ class UnitOfWork:
     late_runs = cached_property(lambda self: self._repository(LateRuns))
     task_runs = cached_property(lambda self: self._repository(TaskRuns))
     task_run_graph = cached_property(lambda self: self._repository(TaskRunGraph))
+    observation = cached_property(lambda self: self._repository(Observation))
     retention = cached_property(lambda self: self._repository(Retention))
     leases = cached_property(lambda self: self._repository(Leases))
     logs = cached_property(lambda self: self._repository(Logs))

@@ -64,6 +64,8 @@ def test_every_setting_is_read_from_its_variable(read):
         "database_pooler": "true",
         "encryption_keys": f"{KEY}, {OTHER_KEY}",
         "bind": "0.0.0.0:9000",
+        "metrics_bind": "127.0.0.1:9001",
+        "scheduler_metrics_bind": "[::1]:9002",
         "max_body_bytes": "2048",
         "retention_flow_runs": "90d",
         "retention_logs": " 12H ",
