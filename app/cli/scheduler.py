@@ -8,10 +8,11 @@ from threading import Thread
 import click
 
 from app.addresses import tcp_addresses, unusable
-from app.cli.command_group import CommandGroup, Failed, mintaka, require_current
-from app.cli.output import Progress, output_option, print_json
+from app.cli.command_group import CommandGroup, Failed, mintaka, require_current, transaction
+from app.cli.output import Progress, output_option, plain, print_json, print_table, relative
 from app.cli.signals import stop_signals
 from app.domain.plurals import counted
+from app.scheduler.heartbeats import SCHEDULER, Heartbeat
 from app.scheduler.late_runs import LateRunMarker
 from app.scheduler.leases import LeaseExpiry
 from app.scheduler.loop import Scheduler
@@ -59,10 +60,42 @@ def run(once, all_active, output):
         else:
             with (
                 _metrics_served(parts),
-                _repeated(beside, settings.late_runs_loop_seconds, stop, parts.metrics),
-                _repeated(old, settings.retention_loop_seconds, stop, parts.metrics),
+                _observed(parts) as around,
+                _repeated(beside, settings.late_runs_loop_seconds, stop, around),
+                _repeated(old, settings.retention_loop_seconds, stop, around),
             ):
-                worker.run(settings.scheduler_loop_seconds, stop.wait, all_active)
+                loop_seconds = settings.scheduler_loop_seconds
+                worker.run(loop_seconds, stop.wait, all_active, partial(around, SCHEDULER, loop_seconds))
+
+
+@scheduler.command()
+@output_option
+@click.pass_context
+def status(ctx, output):
+    """Say which scheduler processes run where, since when, and when each of their services last made a pass.
+
+    A service that has made no pass within three of its loops is silent; one that ended as it was asked to is not listed. The exit code is 1
+    where no scheduler makes passes.
+
+    \b
+    Examples:
+      mintaka scheduler status
+      mintaka scheduler status --output json
+    """
+    found = transaction(lambda unit: unit.heartbeats.list(), read_only=True)
+    if output == "json":
+        print_json(found)
+    else:
+        now = mintaka().clock()
+        times = [(relative(one["since"], now), relative(one["last_pass"], now)) for one in found]
+        rows = [
+            (one["service"], one["host"], one["pid"], *when, "silent" if one["silent"] else "running")
+            for one, when in zip(plain(found), times, strict=True)
+        ]
+        print_table(("SERVICE", "HOST", "PID", "SINCE", "LAST PASS", "STATUS"), rows)
+    if not any(one["service"] == SCHEDULER and not one["silent"] for one in found):
+        click.echo("No scheduler makes passes; `mintaka scheduler run` starts one.", err=True)
+        ctx.exit(1)
 
 
 def _metrics_served(parts):
@@ -79,11 +112,21 @@ def _metrics_served(parts):
 
 
 @contextmanager
-def _repeated(passes, loop_seconds, stop, metrics):
+def _observed(parts):
+    """Yield a function that makes of the passes of a service such as are counted, and followed by a heartbeat."""
+    heartbeat = Heartbeat(parts)
+    try:
+        yield lambda service, loop_seconds, work: parts.metrics.timed(service, heartbeat.after(service, loop_seconds, work))
+    finally:
+        heartbeat.end()
+
+
+@contextmanager
+def _repeated(passes, loop_seconds, stop, around):
     """Make each of `passes` again and again, in a thread of its own, until the block ends."""
 
     def thread(each):
-        work = metrics.timed(each.name.replace(" ", "_"), partial(each.run_once, lambda: stop.asked))
+        work = around(each.name.replace(" ", "_"), loop_seconds, partial(each.run_once, lambda: stop.asked))
         return Thread(target=repeat, args=(work, loop_seconds, stop.wait, each.name), name=each.name)
 
     threads = [thread(each) for each in passes]

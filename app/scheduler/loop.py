@@ -96,10 +96,10 @@ class Scheduler:
         )
         return report
 
-    def run(self, loop_seconds, wait, all_active=False):
+    def run(self, loop_seconds, wait, all_active=False, around=lambda work: work):
         """Make a pass every `loop_seconds` until `wait(seconds)` returns true; with `all_active`, the first over every active deployment.
 
-        Log a pass that raises, and go on.
+        Log a pass that raises, and go on. `around(work)` returns what is called in place of `work`, a pass.
         """
         first = {"all_active": all_active, "follow_rules": True}
 
@@ -107,7 +107,7 @@ class Scheduler:
             self.run_once(**first, should_stop=lambda: wait(0))
             first.clear()
 
-        repeat(self.parts.metrics.timed("scheduler", work), loop_seconds, wait)
+        repeat(around(work), loop_seconds, wait)
 
     def _due(self, top_up, should_stop):
         # those that fall due during the pass wait for the next one, so that a pass ends

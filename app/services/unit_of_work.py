@@ -10,6 +10,7 @@ from app.repositories.deployment_schedules import DeploymentSchedules
 from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.flows import Flows
+from app.repositories.heartbeats import Heartbeats
 from app.repositories.late_runs import LateRuns
 from app.repositories.leases import Leases
 from app.repositories.logs import Logs
@@ -61,6 +62,7 @@ class UnitOfWork:
     task_run_graph = cached_property(lambda self: self._repository(TaskRunGraph))
     observation = cached_property(lambda self: self._repository(Observation))
     retention = cached_property(lambda self: self._repository(Retention))
+    heartbeats = cached_property(lambda self: self._repository(Heartbeats))
     leases = cached_property(lambda self: self._repository(Leases))
     logs = cached_property(lambda self: self._repository(Logs))
     saved_searches = cached_property(lambda self: self._repository(SavedSearches))

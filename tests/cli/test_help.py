@@ -18,7 +18,7 @@ GROUPS = {
     "deployments schedules": {"ls", "set", "rm"},
     "flows": {"ls", "inspect"},
     "runs": {"ls", "inspect", "cancel", "logs", "delete", "watch"},
-    "scheduler": {"run"},
+    "scheduler": {"run", "status"},
     "worker": {"start"},
     "work-queues": {"ls", "create", "inspect", "pause", "resume", "delete", "holders"},
 }
