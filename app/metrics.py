@@ -6,6 +6,7 @@ What only the database knows is asked when somebody scrapes, by `app.api.metrics
 
 from contextlib import contextmanager
 from time import perf_counter
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess, start_http_server, values
 from prometheus_client.core import GaugeMetricFamily
@@ -31,7 +32,7 @@ class Metrics:
         if folder is not None:
             # by default this is decided when the package is imported, and the files are named by process id: they would grow in number
             values.ValueClass = values.MultiProcessValue(lambda: slot)
-        own = {"registry": self.registry}
+        own: Any = {"registry": self.registry}
         request = ["method", "route", "status"]
         self.requests = Counter("mintaka_http_requests", "Requests answered.", request, **own)
         seconds = "Seconds from a request's arrival in the application to its answer."
@@ -80,7 +81,8 @@ class Metrics:
 
     def timed(self, service, work):
         """Return a function that calls `work()` as a pass of `service` and counts it."""
-        seconds, failures, last = (metric.labels(service) for metric in (self.pass_seconds, self.pass_failures, self.pass_time))
+        seconds, failures = self.pass_seconds.labels(service), self.pass_failures.labels(service)
+        last = self.pass_time.labels(service)
 
         def count():
             began = perf_counter()

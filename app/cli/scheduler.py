@@ -125,11 +125,11 @@ def _observed(parts):
 def _repeated(passes, loop_seconds, stop, around):
     """Make each of `passes` again and again, in a thread of its own, until the block ends."""
 
-    def thread(each):
+    def repeating(each):
         work = around(each.name.replace(" ", "_"), loop_seconds, partial(each.run_once, lambda: stop.asked))
         return Thread(target=repeat, args=(work, loop_seconds, stop.wait, each.name), name=each.name)
 
-    threads = [thread(each) for each in passes]
+    threads = [repeating(each) for each in passes]
     for thread in threads:
         thread.start()
     try:

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from app.domain.plurals import counted
 from app.repositories.retention import STARTED, UNSTARTED
@@ -61,7 +62,7 @@ class Pruner:
     Each transaction deletes whole flow runs with all that is inside them, so that one that is interrupted leaves nothing half.
     """
 
-    parts: object
+    parts: Any
     flow_runs: timedelta | None = None
     logs: timedelta | None = None
     filters: dict = field(default_factory=dict)
@@ -132,10 +133,6 @@ class Pruner:
 
     def _run(self, work, read_only=False):
         return self.parts.database.run(lambda session: work(UnitOfWork(session, self.parts)), read_only=read_only)
-
-
-def _delete(trees, before, unit):
-    return unit.retention.delete(trees, before)
 
 
 def _delete(trees, before, unit):

@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -154,7 +155,8 @@ def queries():
 def test_every_metric_and_label_that_the_dashboard_and_the_alerts_ask_for_is_there(client, app, scrape):
     run = make_flow_run(client)
     ok(client.post(f"/flow_runs/{run['id']}/set_state", json={"state": {"type": "RUNNING"}}), 201)
-    Scheduler(app.extensions["mintaka"]).run(60, lambda seconds: True)
+    parts = app.extensions["mintaka"]
+    Scheduler(parts).run(60, lambda seconds: True, around=partial(parts.metrics.timed, "scheduler"))
     found = scrape()
     names = {name for name, *_ in found}
     asked = {name for query in queries() for name in re.findall(r"mintaka_[a-z_]+", query)}
