@@ -8,20 +8,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.config import Settings, unknown_variables
+from app.config import Settings, shared_metrics, unknown_variables
 
 __version__ = "0.1.0"
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts that views and commands work with. `policy` says how far ahead runs are made, `vault` encrypts blocks."""
+    """The parts that views and commands work with. `policy` says how far ahead runs are made, `vault` encrypts blocks,
+    `metrics` counts what happens.
+    """
 
     settings: Settings
     clock: Callable[[], datetime]
     database: Any
     policy: Any
     vault: Any
+    metrics: Any = None
 
 
 def create_app(settings=None, clock=None):
@@ -38,6 +41,7 @@ def create_app(settings=None, clock=None):
     from app.db.engine import key_file
     from app.db.session import Database
     from app.domain.planning import Policy
+    from app.metrics import Metrics
     from app.services.vault import Vault
 
     settings = settings or Settings.from_environ()
@@ -45,10 +49,11 @@ def create_app(settings=None, clock=None):
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     for name in unknown_variables():
         app.logger.warning("%s is not a setting and has no effect", name)
-    database = Database(database_url(settings, make_folder=False), settings)
+    metrics = Metrics(*shared_metrics())
+    database = Database(database_url(settings, make_folder=False), settings, metrics)
     policy = Policy(settings.scheduler_max_runs, settings.scheduler_max_scheduled_time, timedelta(seconds=settings.scheduler_retry_seconds))
     vault = Vault(settings.encryption_keys, key_file(database.url))
-    app.extensions["mintaka"] = Parts(settings, clock or database.clock, database, policy, vault)
+    app.extensions["mintaka"] = Parts(settings, clock or database.clock, database, policy, vault, metrics)
     api.init_app(app, __version__)
     cli.init_app(app)
     return app

@@ -10,6 +10,8 @@ from typing import Any
 
 from environs import Env, EnvValidationError, ValidationError, validate
 
+from app.domain.ages import ALLOWED as AGES
+from app.domain.ages import parse_age
 from app.domain.bounds import Bounds
 
 PREFIX = "MINTAKA_"
@@ -67,6 +69,13 @@ def _duration(env, name):
     return timedelta(seconds=_seconds(1)(env, name))
 
 
+def _age(env, name):
+    try:
+        return parse_age(env.str(name))
+    except ValueError:
+        raise EnvValidationError(AGES, [AGES]) from None
+
+
 def _one_of(*choices):
     known = validate.OneOf(choices, error=f"one of {', '.join(choices)}")
     return lambda env, name: env.str(name, pre_load=lambda text: text.strip().lower(), validate=known)
@@ -93,6 +102,13 @@ def _each(pattern, allowed):
 
 def _addresses(env, name):
     return ",".join(_each(ADDRESS, "an address such as 127.0.0.1:8000, [::]:8000 or unix:/run/mintaka.sock")(env, name))
+
+
+def _tcp_address(env, name):
+    address = _addresses(env, name)
+    if "," in address or "/" in address:
+        raise EnvValidationError("", ["one address such as 127.0.0.1:9090 or [::]:9090"])
+    return address
 
 
 def _hosts(env, name):
@@ -162,6 +178,12 @@ class Settings:
     )
     late_runs_loop_seconds: float = _setting(5.0, _seconds(0.1), "Seconds from one look for late runs and expired leases to the next.")
 
+    retention_flow_runs: timedelta | None = _setting(
+        None, _age, "How long finished flow runs are kept, with their task runs and states, such as `90d`. Empty means for ever."
+    )
+    retention_logs: timedelta | None = _setting(None, _age, "How long lines of logs are kept, such as `90d`. Empty means for ever.")
+    retention_loop_seconds: float = _setting(3600.0, _seconds(0.1), "Seconds from one look for what is older than that to the next.")
+
     max_body_bytes: int = _setting(DEFAULT_BOUNDS.body_bytes, _whole(1024), "Largest request body, in bytes; above it the answer is 413.")
     max_json_depth: int = _setting(DEFAULT_BOUNDS.json_depth, _whole(4, 500), "Deepest nesting of a JSON body.")
     max_tags: int = _setting(DEFAULT_BOUNDS.tags, _whole(1, 10_000), "Tags on one object.")
@@ -198,6 +220,14 @@ class Settings:
     log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "The least severe level that is logged.")
 
     bind: str = _setting("127.0.0.1:8000", _addresses, "The address gunicorn listens on.")
+    metrics_bind: str = _setting(
+        "",
+        _addresses,
+        "An address of its own for `/metrics`, in place of that of the API. Nothing else is answered there.",
+    )
+    scheduler_metrics_bind: str = _setting(
+        "", _tcp_address, "The address on which a scheduler process answers `/metrics`. Empty means none."
+    )
     workers: int = _setting(2, _whole(1, 256), "gunicorn worker processes.")
     threads: int = _setting(4, _whole(1, 256), "Threads in each gunicorn worker.")
     request_timeout: float = _setting(
@@ -258,6 +288,25 @@ def variable_name(setting):
     return f"{PREFIX}{setting.name.upper()}"
 
 
+# What gunicorn's processes tell each other: the folder that their metrics are in, and which of its files are whose
+METRICS_FOLDER, METRICS_SLOT = "PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROC_SLOT"
+
+
+def share_metrics(folder, slot=None):
+    """Let this process, and those that it forks, share the metrics in `folder`; where it is None, share none."""
+    for name, value in ((METRICS_FOLDER, folder), (METRICS_SLOT, slot)):
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = str(value)
+
+
+def shared_metrics():
+    """Return the folder of metrics that this process shares and the slot that is its own; twice None where it shares none."""
+    folder, slot = os.environ.get(METRICS_FOLDER), os.environ.get(METRICS_SLOT)
+    return (folder, slot) if folder and slot else (None, None)
+
+
 def unknown_variables():
     """Return the MINTAKA_* names that are no setting. They deserve a warning, not a refusal: a cluster may inject names of its own."""
     known = {variable_name(setting) for setting in fields(Settings)} | WORKER_VARIABLES
@@ -277,7 +326,7 @@ def _default_text(default):
             return f"{default:g}"
         case bool():
             return str(default).lower()
-        case ():
+        case () | None:
             return ""
     return str(default)
 

@@ -2,6 +2,7 @@
 
 import logging
 import logging.config
+import socket
 import time
 
 from flask import g, has_request_context
@@ -37,11 +38,22 @@ class RequestId(logging.Filter):
         return True
 
 
+class Origin(logging.Filter):
+    """Adds to a record where it comes from: the host and the process, of which there are many."""
+
+    host = socket.gethostname()
+
+    def filter(self, record):
+        """Keep every record."""
+        record.host, record.pid = self.host, record.process
+        return True
+
+
 FORMATTERS = {
-    "text": {"()": TextFormatter, "format": "%(asctime)s %(levelname)-7s %(name)s %(message)s"},
+    "text": {"()": TextFormatter, "format": "%(asctime)s %(levelname)-7s %(host)s[%(pid)d] %(name)s %(message)s"},
     "json": {
         "()": JsonFormatter,
-        "fmt": ["asctime", "levelname", "name", "message"],
+        "fmt": ["asctime", "levelname", "host", "pid", "name", "message"],
         "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "exception"},
     },
 }
@@ -54,9 +66,9 @@ def logging_config(settings):
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {settings.log_format: FORMATTERS[settings.log_format]},
-        "filters": {"request_id": {"()": RequestId}},
+        "filters": {"origin": {"()": Origin}, "request_id": {"()": RequestId}},
         "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": settings.log_format, "filters": ["request_id"]},
+            "stderr": {"class": "logging.StreamHandler", "formatter": settings.log_format, "filters": ["origin", "request_id"]},
         },
         "loggers": {"mintaka": logger, "gunicorn.error": logger},
     }

@@ -4,12 +4,13 @@ from app import Parts
 from app.config import Settings
 from app.domain.clock import utcnow
 from app.domain.planning import Policy
+from app.metrics import Metrics
 from app.services.unit_of_work import UnitOfWork
 
 
 def make_parts(database=None, clock=utcnow, policy=None):
     """Return what `create_app` puts together, with `database` and without a key for blocks."""
-    return Parts(Settings(), clock, database, policy or Policy(), vault=None)
+    return Parts(Settings(), clock, database, policy or Policy(), vault=None, metrics=Metrics())
 
 
 def unit_of_work(session, clock=utcnow):

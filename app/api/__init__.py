@@ -15,6 +15,7 @@ from app.api import (
     flow_runs,
     flows,
     logs,
+    metrics,
     root,
     saved_searches,
     task_run_states,
@@ -78,6 +79,7 @@ def init_app(app, version):
         options = {"expose_headers": guards.ANSWER_HEADERS, "max_age": PREFLIGHT_SECONDS}
         CORS(app, resources="/api/*", origins=settings.allowed_origins, **options)
     app.before_request(guards.check)
+    app.before_request(metrics.check_address)
     app.after_request(guards.read_the_rest)
     log_requests(app)
     app.register_blueprint(swagger_ui.page)
@@ -89,6 +91,7 @@ def init_app(app, version):
     # named from /api/docs/ on
     app.url_map.strict_slashes = False
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(metrics.blueprint)
     load_context = LoadContext.of(ours)
     app.extensions[parsing.LOAD_CONTEXT] = load_context
     api.register_blueprints(BLUEPRINTS, load_context)

@@ -1,9 +1,10 @@
 """What operators and clients ask of the server itself."""
 
-from app.api.http import Blueprint, json_response, parts
+from app.api.http import Blueprint, in_transaction, json_response, parts, unit_of_work
 from app.db import migrate
 from app.errors import NotReady
-from app.schemas.root import GREETING, TRUE
+from app.scheduler.heartbeats import SCHEDULER
+from app.schemas.root import GREETING, TRUE, ReadyQuery
 
 blueprint = Blueprint("Root", __name__, url_prefix="/api", description="The server itself.")
 
@@ -19,15 +20,21 @@ def health():
 
 
 @blueprint.get("/ready")
+@blueprint.arguments(ReadyQuery, location="query")
 @blueprint.response(200, TRUE)
 @blueprint.alt_response(503, "ServiceUnavailable")
-def ready():
+def ready(query):
     """Can the server do its work?
 
-    true when the database answers and its migrations are current; 503 otherwise.
+    true when the database answers and its migrations are current; 503 otherwise. With `for=scheduler`, a scheduler must have made a pass
+    within three of its loops, too.
     """
     if pending := migrate.pending(parts().database):
         raise NotReady(pending)
+    if query["service"] == SCHEDULER:
+        found = in_transaction(lambda: unit_of_work().heartbeats.list(), read_only=True)
+        if not any(one["service"] == SCHEDULER and not one["silent"] for one in found):
+            raise NotReady("no scheduler has made a pass within three of its loops; mintaka scheduler status shows those there were")
     return json_response(True)
 
 

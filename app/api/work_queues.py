@@ -1,6 +1,6 @@
 """Work queues: what agents poll, and what workers claim runs from."""
 
-from app.api.http import Blueprint, in_transaction, json_response, parts, transaction, unit_of_work
+from app.api.http import Blueprint, count, in_transaction, json_response, parts, transaction, unit_of_work
 from app.schemas.base import Part
 from app.schemas.flow_runs import FlowRun
 from app.schemas.work_queues import Claim, ClaimRuns, GetRuns, Holder, WorkQueue, WorkQueueCreate, WorkQueueUpdate
@@ -126,4 +126,6 @@ def claim_work_queue_runs(body, id):
     of their time, which is then the worker's to wait for.
     """
     seconds = body["lease_seconds"] or parts().settings.lease_seconds
-    return unit_of_work().work_queue_service.claim(id, body["limit"], seconds, body["scheduled_before"], body["worker"])
+    claimed = unit_of_work().work_queue_service.claim(id, body["limit"], seconds, body["scheduled_before"], body["worker"])
+    count(parts().metrics.claims, len(claimed))
+    return claimed

@@ -5,13 +5,19 @@ from pathlib import Path
 import click
 from alembic.util import CommandError
 
-from app.cli.command_group import CommandGroup, Failed, mintaka, missing_file
-from app.cli.output import output_option, print_facts, print_json
+from app.cli.command_group import CommandGroup, Failed, mintaka, missing_file, require_current
+from app.cli.options import age_option, tag_option, yes_option
+from app.cli.output import Progress, output_option, print_facts, print_json
+from app.cli.signals import stop_signals
 from app.database_location import database_url
 from app.db import migrate
 from app.db.engine import shown
+from app.domain.states import TERMINAL
+from app.scheduler.retention import Pruner
 
-db = CommandGroup("db", help="Migrate the database, and say which revision it is at.")
+ENDED = sorted(TERMINAL)
+
+db = CommandGroup("db", help="Migrate the database, say which revision it is at, and delete what is old.")
 
 
 @db.command()
@@ -32,7 +38,7 @@ def upgrade(revision):
 
 @db.command()
 @click.argument("revision")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 def downgrade(revision, yes):
     """Migrate down to REVISION; `base` empties the database.
 
@@ -86,6 +92,53 @@ def check(ctx, output):
         print_facts({"revision": _said(revision), "tables": "not compared" if differences is None else _compared(differences)})
     if differences != []:
         ctx.exit(1)
+
+
+@db.command()
+@age_option("--older-than", required=True, help="Those that ended so long ago, such as 12h, 90d or 8w.")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(ENDED, case_sensitive=False),
+    metavar="TYPE",
+    multiple=True,
+    help=f"Those that ended in a state of this type: {', '.join(ENDED)}; repeat it for several.",
+)
+@tag_option("flow_runs")
+@click.option("--logs", is_flag=True, help="Delete the lines of logs that are as old, too, of whatever runs.")
+@click.option("--dry-run", is_flag=True, help="Delete nothing, and say what would be deleted.")
+@yes_option
+@output_option
+def prune(older_than, states, tags, logs, dry_run, yes, output):
+    """Delete finished flow runs, with their task runs, states and subflow runs.
+
+    Short transactions delete a few at a time, so that nobody waits for them; Ctrl-C ends the command after the one it is at. Runs that have
+    not ended are never deleted, nor are those with a cached result that is in use or a subflow run that is not as old. A subflow run goes
+    with its parent.
+
+    \b
+    Examples:
+      mintaka db prune --older-than 90d --dry-run
+      mintaka db prune --older-than 30d --state completed --tag nightly --yes
+      mintaka db prune --older-than 26w --logs --yes
+    """
+    if not (dry_run or yes):
+        click.confirm(f"Delete what ended more than {older_than.total_seconds() / 3600:g} hours ago from {_where()}?", abort=True, err=True)
+    require_current()
+    filters = {"flow_runs": {"state": {"type": {"any_": list(states)}} if states else None, "tags": {"all_": tags} if tags else None}}
+    progress = Progress()
+    with stop_signals() as stop:
+        pruner = Pruner(mintaka(), older_than, older_than if logs else None, filters)
+        try:
+            report = pruner.run_once(lambda: stop.asked, progress.tell, dry_run)
+        finally:
+            progress.done()
+        if output == "json":
+            print_json(report.numbers())
+        else:
+            click.echo(str(report))
+        if stop.asked:
+            click.echo("Stopped by a signal: the same command goes on.", err=True)
 
 
 def _migrate(direction, revision):

@@ -7,6 +7,7 @@ import click
 from marshmallow import ValidationError
 
 from app.domain import json_values
+from app.domain.ages import parse_age
 from app.errors import InvalidField
 from app.schemas.base import Part
 from app.schemas.context import current
@@ -65,6 +66,20 @@ def flow_option(command):
 def instant_option(name, *, check, help):
     """Return an option that takes an ISO 8601 instant."""
     return click.option(name, metavar="INSTANT", callback=check, help=help)
+
+
+def age_option(name, *, help, **attributes):
+    """Return an option that takes an age, as `90d`."""
+
+    def read(ctx, param, text):
+        if text is None:
+            return None
+        try:
+            return parse_age(text)
+        except ValueError as error:
+            raise click.BadParameter(f"{text!r} is not {error}.") from None
+
+    return click.option(name, metavar="AGE", callback=read, help=help, **attributes)
 
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")

@@ -1,21 +1,24 @@
 """`mintaka scheduler`: the process that keeps runs made ahead of time, marks late ones and takes back those whose workers are gone."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from threading import Thread
 
 import click
 
-from app.cli.command_group import CommandGroup, mintaka, require_current
-from app.cli.output import Progress, output_option, print_json
+from app.addresses import tcp_addresses, unusable
+from app.cli.command_group import CommandGroup, Failed, mintaka, require_current, transaction
+from app.cli.output import Progress, output_option, plain, print_json, print_table, relative
 from app.cli.signals import stop_signals
 from app.domain.plurals import counted
+from app.scheduler.heartbeats import SCHEDULER, Heartbeat
 from app.scheduler.late_runs import LateRunMarker
 from app.scheduler.leases import LeaseExpiry
 from app.scheduler.loop import Scheduler
 from app.scheduler.passes import repeat
 from app.scheduler.pauses import PauseEnd
+from app.scheduler.retention import Pruner
 
 scheduler = CommandGroup("scheduler", help="Make the runs of active schedules.")
 
@@ -28,8 +31,9 @@ def run(once, all_active, output):
     """Keep the runs of active schedules made ahead of time, until stopped.
 
     One pass every MINTAKA_SCHEDULER_LOOP_SECONDS. Beside it, every MINTAKA_LATE_RUNS_LOOP_SECONDS, runs that nobody has started in time are
-    marked late, claimed runs whose lease has run out go back to be claimed again, and pauses that have an end are ended. On PostgreSQL any
-    number of schedulers may run at once. SIGINT (Ctrl-C) and SIGTERM end it with exit code 0, after the batches it is at. A deployment
+    marked late, claimed runs whose lease has run out go back to be claimed again, and pauses that have an end are ended. Every
+    MINTAKA_RETENTION_LOOP_SECONDS, what is older than MINTAKA_RETENTION_FLOW_RUNS and MINTAKA_RETENTION_LOGS say is deleted. On PostgreSQL
+    any number of schedulers may run at once. SIGINT (Ctrl-C) and SIGTERM end it with exit code 0, after the batches it is at. A deployment
     whose schedule fails delays no other, and is no failure of the pass.
 
     --once prints how many runs it made for how many deployments, and in how long, and the same of the other passes. --all
@@ -48,21 +52,84 @@ def run(once, all_active, output):
     settings = parts.settings
     worker = Scheduler(parts, settings.scheduler_batch_size)
     beside = [PauseEnd(parts), LeaseExpiry(parts), LateRunMarker(parts, settings.late_runs_after_seconds)]
+    kept = settings.retention_flow_runs, settings.retention_logs
+    old = [Pruner(parts, *kept)] if any(kept) else []
     with stop_signals() as stop:
         if once:
-            _run_once(worker, beside, all_active, stop, output)
+            _run_once(worker, beside + old, all_active, stop, output)
         else:
-            with _repeated(beside, settings.late_runs_loop_seconds, stop):
-                worker.run(settings.scheduler_loop_seconds, stop.wait, all_active)
+            with (
+                _metrics_served(parts),
+                _observed(parts) as around,
+                _repeated(beside, settings.late_runs_loop_seconds, stop, around),
+                _repeated(old, settings.retention_loop_seconds, stop, around),
+            ):
+                loop_seconds = settings.scheduler_loop_seconds
+                worker.run(loop_seconds, stop.wait, all_active, partial(around, SCHEDULER, loop_seconds))
+
+
+@scheduler.command()
+@output_option
+@click.pass_context
+def status(ctx, output):
+    """Say which scheduler processes run where, since when, and when each of their services last made a pass.
+
+    A service that has made no pass within three of its loops is silent; one that ended as it was asked to is not listed. The exit code is 1
+    where no scheduler makes passes.
+
+    \b
+    Examples:
+      mintaka scheduler status
+      mintaka scheduler status --output json
+    """
+    found = transaction(lambda unit: unit.heartbeats.list(), read_only=True)
+    if output == "json":
+        print_json(found)
+    else:
+        now = mintaka().clock()
+        times = [(relative(one["since"], now), relative(one["last_pass"], now)) for one in found]
+        rows = [
+            (one["service"], one["host"], one["pid"], *when, "silent" if one["silent"] else "running")
+            for one, when in zip(plain(found), times, strict=True)
+        ]
+        print_table(("SERVICE", "HOST", "PID", "SINCE", "LAST PASS", "STATUS"), rows)
+    if not any(one["service"] == SCHEDULER and not one["silent"] for one in found):
+        click.echo("No scheduler makes passes; `mintaka scheduler run` starts one.", err=True)
+        ctx.exit(1)
+
+
+def _metrics_served(parts):
+    bind = parts.settings.scheduler_metrics_bind
+    if not bind:
+        return nullcontext()
+    # not before gunicorn, which shares this program, has said how processes share metrics
+    from app.metrics import served
+
+    [address] = tcp_addresses(bind)
+    if reason := unusable([address]):
+        raise Failed(reason.replace("MINTAKA_BIND", "MINTAKA_SCHEDULER_METRICS_BIND"))
+    return served(parts.metrics, *address)
 
 
 @contextmanager
-def _repeated(passes, loop_seconds, stop):
+def _observed(parts):
+    """Yield a function that makes of the passes of a service such as are counted, and followed by a heartbeat."""
+    heartbeat = Heartbeat(parts)
+    try:
+        yield lambda service, loop_seconds, work: parts.metrics.timed(service, heartbeat.after(service, loop_seconds, work))
+    finally:
+        heartbeat.end()
+
+
+@contextmanager
+def _repeated(passes, loop_seconds, stop, around):
     """Make each of `passes` again and again, in a thread of its own, until the block ends."""
-    threads = [
-        Thread(target=repeat, args=(partial(each.run_once, lambda: stop.asked), loop_seconds, stop.wait, each.name), name=each.name)
-        for each in passes
-    ]
+
+    def repeating(each):
+        work = around(each.name.replace(" ", "_"), loop_seconds, partial(each.run_once, lambda: stop.asked))
+        return Thread(target=repeat, args=(work, loop_seconds, stop.wait, each.name), name=each.name)
+
+    threads = [repeating(each) for each in passes]
     for thread in threads:
         thread.start()
     try:

@@ -39,9 +39,9 @@ class Session:
 class Database:
     """The database behind a URL. Engines are made in the process that uses them: a pool that crosses a fork gives wrong results."""
 
-    def __init__(self, url, settings):
+    def __init__(self, url, settings, metrics=None):
         self.url = database_url(url)
-        self._settings = settings
+        self._settings, self._metrics = settings, metrics
         self._pid = None
         self._engines = None
         # whether its schema was found to be as new as the program: asked again when a table turns out to be missing
@@ -58,6 +58,11 @@ class Database:
             if isinstance(self.clock, DatabaseClock):
                 for engine in self._engines:
                     self.clock.follow(engine)
+            if self._metrics:
+                for pool, engine in zip(("write", "read"), self._engines, strict=True):
+                    # on SQLite the two are one
+                    if self._engines[0].pool is not self._engines[1].pool or pool == "write":
+                        self._metrics.follow(pool, engine)
             self._pid = os.getpid()
         return self._engines[read_only]
 
@@ -103,6 +108,8 @@ class Database:
                 if read_only and failures.is_too_slow(error):
                     raise QueryTooSlow(f"{self._settings.query_timeout:g} s") from error
                 if failure == "retry" and attempt < ATTEMPTS:
+                    if self._metrics:
+                        self._metrics.retries.inc()
                     time.sleep(failures.jitter(attempt))
                 elif failure == "conflict":
                     raise Conflict(failures.broken_rule(error)) from error

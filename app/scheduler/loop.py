@@ -89,15 +89,17 @@ class Scheduler:
             if follow_rules:
                 report.skipped = self._outdated(top_up, should_stop)
             self._due(top_up, should_stop)
+        self.parts.metrics.runs_made.inc(report.runs)
+        self.parts.metrics.schedule_failures.inc(report.failures)
         log.info(
             "scheduled %s", report, extra={"runs": report.runs, "deployments": report.deployments, "seconds": round(report.seconds, 6)}
         )
         return report
 
-    def run(self, loop_seconds, wait, all_active=False):
+    def run(self, loop_seconds, wait, all_active=False, around=lambda work: work):
         """Make a pass every `loop_seconds` until `wait(seconds)` returns true; with `all_active`, the first over every active deployment.
 
-        Log a pass that raises, and go on.
+        Log a pass that raises, and go on. `around(work)` returns what is called in place of `work`, a pass.
         """
         first = {"all_active": all_active, "follow_rules": True}
 
@@ -105,7 +107,7 @@ class Scheduler:
             self.run_once(**first, should_stop=lambda: wait(0))
             first.clear()
 
-        repeat(work, loop_seconds, wait)
+        repeat(around(work), loop_seconds, wait)
 
     def _due(self, top_up, should_stop):
         # those that fall due during the pass wait for the next one, so that a pass ends

@@ -11,9 +11,12 @@ from app.repositories.deployment_schedules import DeploymentSchedules
 from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.flows import Flows
+from app.repositories.heartbeats import Heartbeats
 from app.repositories.late_runs import LateRuns
 from app.repositories.leases import Leases
 from app.repositories.logs import Logs
+from app.repositories.observation import Observation
+from app.repositories.retention import Retention
 from app.repositories.saved_searches import SavedSearches
 from app.repositories.scheduled_runs import ScheduledRuns
 from app.repositories.task_run_graph import TaskRunGraph
@@ -59,6 +62,9 @@ class UnitOfWork:
     late_runs = cached_property(lambda self: self._repository(LateRuns))
     task_runs = cached_property(lambda self: self._repository(TaskRuns))
     task_run_graph = cached_property(lambda self: self._repository(TaskRunGraph))
+    observation = cached_property(lambda self: self._repository(Observation))
+    retention = cached_property(lambda self: self._repository(Retention))
+    heartbeats = cached_property(lambda self: self._repository(Heartbeats))
     leases = cached_property(lambda self: self._repository(Leases))
     logs = cached_property(lambda self: self._repository(Logs))
     saved_searches = cached_property(lambda self: self._repository(SavedSearches))

@@ -7,11 +7,13 @@
 import gc
 import math
 import os
+import shutil
+import tempfile
 
 from gunicorn import systemd
 
 from app.addresses import unusable
-from app.config import InvalidSetting, Settings
+from app.config import InvalidSetting, Settings, share_metrics
 from app.database_location import database_url
 from app.logging import server_logging_config
 
@@ -22,7 +24,7 @@ try:
 except InvalidSetting as error:
     raise SystemExit(f"mintaka: {error}") from None
 
-bind = [address.strip() for address in settings.bind.split(",")]
+bind = [address.strip() for address in f"{settings.bind},{settings.metrics_bind}".split(",") if address.strip()]
 worker_class = "app.serving.worker.Worker"
 workers = settings.workers
 threads = settings.threads
@@ -61,6 +63,35 @@ def on_starting(server):
     inherited = server.LISTENERS or server.master_pid or server.cfg.reuse_port or systemd.listen_fds(unset_environment=False)
     if not inherited and (reason := unusable(address for address in server.cfg.address if isinstance(address, tuple))):
         raise SystemExit(f"mintaka: {reason}")
+    server.metrics_folder = tempfile.mkdtemp(prefix="mintaka-metrics-", dir=worker_tmp_dir)
+    server.metrics_slots = {}
+    share_metrics(server.metrics_folder)
+
+
+def pre_fork(server, worker):
+    """Give a worker the metrics that one which has ended left, so that their files do not grow in number and their counts go on."""
+    taken = set(server.metrics_slots.values())
+    worker.metrics_slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+    server.metrics_slots[worker] = worker.metrics_slot
+
+
+def post_fork(server, worker):
+    """Tell the application which metrics are its own."""
+    share_metrics(server.metrics_folder, worker.metrics_slot)
+
+
+def child_exit(server, worker):
+    """Let another worker have the metrics of one that has ended."""
+    from app.metrics import forget_process
+
+    slot = server.metrics_slots.pop(worker, None)
+    if slot is not None:
+        forget_process(server.metrics_folder, slot)
+
+
+def on_exit(server):
+    """Delete the metrics."""
+    shutil.rmtree(server.metrics_folder, ignore_errors=True)
 
 
 def when_ready(server):

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import inspect, text
@@ -9,6 +10,7 @@ from sqlalchemy import inspect, text
 from app import create_app
 from app.config import Settings
 from app.db import migrate
+from tests.api.factories import make_flow_run
 from tests.cli.results import documents, done, failed
 
 
@@ -113,3 +115,26 @@ def test_no_password_is_printed():
     asked = app.test_cli_runner().invoke(args=["db", "downgrade", "base"], input="n\n").output
     assert "somebody:***@127.0.0.1" in asked
     assert "secret" not in asked
+
+
+def test_prune_deletes_what_is_old_and_says_so(run, client, clock):
+    clock.stop_at(datetime(2022, 6, 1, tzinfo=UTC))
+    run_id = make_flow_run(client, tags=["a"])["id"]
+    for type in ("RUNNING", "COMPLETED"):
+        client.post(f"/flow_runs/{run_id}/set_state", json={"state": {"type": type}})
+    clock.advance(days=91)
+    prune = ("db", "prune", "--older-than", "90d")
+    for others in (("--tag", "b"), ("--state", "failed")):
+        assert done(run(*prune, *others, "--dry-run")) == "0 flow runs, 0 task runs and 0 log lines would be deleted\n"
+    assert done(run(*prune, "--tag", "a", "--dry-run")).startswith("1 flow run, ")
+    assert run(*prune, input="n\n").exit_code == 1
+    numbers = documents(run(*prune, "--state", "completed", "--yes", "--output", "json"))
+    assert numbers.pop("seconds") > 0
+    assert numbers == {"flow_runs": 1, "task_runs": 0, "logs": 0}
+    assert client.get(f"/flow_runs/{run_id}").status_code == 404
+
+
+def test_an_age_that_is_none_is_refused(run):
+    assert failed(run("db", "prune", "--older-than", "90"), 2).startswith(
+        "Invalid value for '--older-than': '90' is not a whole number of hours"
+    )

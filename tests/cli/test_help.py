@@ -13,12 +13,12 @@ from app.schemas.context import Context, LoadContext
 GROUPS = {
     "blocks": {"ls", "generate-key", "rotate", "register"},
     "concurrency-limits": {"ls", "set", "rm", "reset"},
-    "db": {"upgrade", "downgrade", "current", "check"},
+    "db": {"upgrade", "downgrade", "current", "check", "prune"},
     "deployments": {"ls", "inspect", "pause", "resume", "schedule", "run", "delete", "preview", "schedules"},
     "deployments schedules": {"ls", "set", "rm"},
     "flows": {"ls", "inspect"},
     "runs": {"ls", "inspect", "cancel", "logs", "delete", "watch"},
-    "scheduler": {"run"},
+    "scheduler": {"run", "status"},
     "worker": {"start"},
     "work-queues": {"ls", "create", "inspect", "pause", "resume", "delete", "holders"},
 }

@@ -3,6 +3,8 @@
 import json
 import logging
 import logging.config
+import os
+import socket
 import sys
 from datetime import UTC, datetime
 
@@ -37,13 +39,15 @@ def test_a_json_line_has_the_documented_fields_and_those_of_the_record(formatted
     assert "\n" not in line
     found = json.loads(line)
     assert datetime.fromisoformat(found.pop("time")) == datetime.fromtimestamp(int(logged.created * 1000) / 1000, UTC)
+    assert (found.pop("host"), found.pop("pid")) == (socket.gethostname(), os.getpid())
     assert found == {"level": "warning", "logger": "mintaka.test", "message": "3 runs", "runs": 3, "text": "\udcff", "big": 10**30}
 
 
 def test_a_line_is_readable_and_in_utc(formatted):
     logged = record()
     logged.created = 1_000_000_000.25
-    assert formatted("text", logged) == f"2001-09-09 01:46:40,{logged.msecs:03.0f} WARNING mintaka.test 3 runs"
+    origin = f"{socket.gethostname()}[{os.getpid()}]"
+    assert formatted("text", logged) == f"2001-09-09 01:46:40,{logged.msecs:03.0f} WARNING {origin} mintaka.test 3 runs"
 
 
 def test_a_failure_has_its_traceback_under_exception(formatted):

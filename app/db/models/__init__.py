@@ -11,6 +11,7 @@ from app.db.models.deployment_schedules import DeploymentSchedule
 from app.db.models.deployments import Deployment
 from app.db.models.flow_runs import FlowRun, FlowRunState
 from app.db.models.flows import Flow
+from app.db.models.heartbeats import Heartbeat
 from app.db.models.leases import Lease
 from app.db.models.logs import Log
 from app.db.models.saved_searches import SavedSearch
@@ -34,6 +35,7 @@ __all__ = [
     "Flow",
     "FlowRun",
     "FlowRunState",
+    "Heartbeat",
     "Lease",
     "Log",
     "SavedSearch",

@@ -37,6 +37,7 @@ class FlowRun(Run, Base):
         """Constraints and indexes."""
         parent = text("parent_task_run_id IS NOT NULL")
         version = text("flow_version IS NOT NULL")
+        unstarted = text("end_time IS NULL AND state_type IN ('CANCELLED', 'COMPLETED', 'FAILED')")
         return (
             *cls.shared_arguments(),
             UniqueConstraint("flow_id", "idempotency_key"),
@@ -44,6 +45,8 @@ class FlowRun(Run, Base):
             Index("ix_flow_run_parent_task_run_id", "parent_task_run_id", postgresql_where=parent, sqlite_where=parent),
             Index("ix_flow_run_flow_version", "flow_version", postgresql_where=version, sqlite_where=version),
             Index(None, "flow_runner_type"),
+            # those that ended before they started, which have no end time, for retention
+            Index("ix_flow_run_ended_unstarted", "updated", "id", postgresql_where=unstarted, sqlite_where=unstarted),
         )
 
 

@@ -1,0 +1,86 @@
+"""`GET /metrics`, for Prometheus."""
+
+import time
+from functools import cache
+from ipaddress import ip_address
+
+from flask import Blueprint, Response, abort, current_app, request
+
+from app.addresses import tcp_addresses
+from app.api.http import in_transaction, parts, unit_of_work
+from app.errors import AppError
+from app.metrics import CONTENT_TYPE, Facts
+
+PATH = "/metrics"
+# Seconds that facts of the database are kept for: several scrapers ask it once
+FRESH = 5.0
+
+blueprint = Blueprint("metrics", __name__)
+
+
+@blueprint.get(PATH)
+def metrics():
+    """Answer what is known, as text for Prometheus; to whom, `check_address` decides."""
+    return Response(parts().metrics.exposition(_database_facts()), content_type=CONTENT_TYPE)
+
+
+def check_address():
+    """Before every request: let metrics be read on MINTAKA_METRICS_BIND alone, where it is set, and there nothing else.
+
+    Without it they are read on loopback, by who comes through no proxy.
+    """
+    own, asks_for_metrics = _own(parts().settings.metrics_bind), request.path == PATH
+    if not (own or asks_for_metrics):
+        return
+    # as it came, before a proxy's word was taken: the address that gunicorn listens on
+    came = request.environ.get("werkzeug.proxy_fix.orig") or {}
+    here = came.get("SERVER_NAME") or request.environ["SERVER_NAME"], int(came.get("SERVER_PORT") or request.environ["SERVER_PORT"] or 0)
+    if own:
+        if (here in own) != asks_for_metrics:
+            abort(404)
+    elif not _is_private(here[0]):
+        abort(403, "Metrics are read on loopback, or on the address that MINTAKA_METRICS_BIND names.")
+
+
+@cache
+def _own(bind):
+    return frozenset(tcp_addresses(bind))
+
+
+def _is_private(host):
+    if {"X-Forwarded-For", "Forwarded"} & {name for name, _ in request.headers}:
+        return False
+    if host in ("", "localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        # a unix socket, whose name gunicorn gives as the host
+        return not request.environ.get("REMOTE_ADDR")
+
+
+def _database_facts():
+    kept = current_app.extensions.setdefault("mintaka.database_facts", {})
+    if time.monotonic() - kept.get("at", -FRESH) >= FRESH:
+        try:
+            facts = in_transaction(_observe, read_only=True) | {"mintaka_database_up": ("Whether the database answers.", 1)}
+        except AppError:
+            facts = {"mintaka_database_up": ("Whether the database answers.", 0)}
+        kept |= {"facts": facts, "at": time.monotonic()}
+    return Facts(kept["facts"])
+
+
+def _observe():
+    observation = unit_of_work().observation
+    counts, now = observation.counts(), parts().clock()
+    waited = max((now - counts.oldest).total_seconds(), 0.0) if counts.oldest else 0.0
+    return {
+        "mintaka_flow_runs_late": ("Flow runs that were marked late and still wait.", counts.late),
+        "mintaka_flow_runs_overdue": ("Flow runs whose start time has passed and that nobody has started.", counts.overdue),
+        "mintaka_flow_runs_oldest_overdue_seconds": ("Seconds since the longest overdue flow run was to start.", waited),
+        "mintaka_leases_held": ("Leases of workers on flow runs.", counts.held),
+        "mintaka_leases_expired": ("Leases that have run out and were not taken back yet.", counts.expired),
+        "mintaka_schedules_due": ("Schedules whose runs are to be made now.", counts.due),
+        "mintaka_schedules_failing": ("Schedules whose runs could not be made the last time.", counts.failing),
+        "mintaka_database_table_bytes": ("Bytes that a table takes with its indexes.", "table", observation.table_sizes()),
+    }
