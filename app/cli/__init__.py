@@ -11,6 +11,7 @@ def all_commands():
     from app.cli.db import db
     from app.cli.deployments import deployments
     from app.cli.flows import flows
+    from app.cli.keys import keys
     from app.cli.runs import runs
     from app.cli.scheduler import scheduler
     from app.cli.serve import serve
@@ -18,7 +19,7 @@ def all_commands():
     from app.cli.work_queues import work_queues
     from app.cli.worker import worker
 
-    return blocks, concurrency_limits, db, deployments, flows, runs, scheduler, serve, web, work_queues, worker
+    return blocks, concurrency_limits, db, deployments, flows, keys, runs, scheduler, serve, web, work_queues, worker
 
 
 def init_app(app):

@@ -10,6 +10,7 @@ from app.repositories.deployment_schedules import DeploymentSchedules
 from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.flows import Flows
+from app.repositories.keys import Keys
 from app.repositories.late_runs import LateRuns
 from app.repositories.leases import Leases
 from app.repositories.logs import Logs
@@ -58,6 +59,7 @@ class UnitOfWork:
     task_runs = cached_property(lambda self: self._repository(TaskRuns))
     task_run_graph = cached_property(lambda self: self._repository(TaskRunGraph))
     leases = cached_property(lambda self: self._repository(Leases))
+    keys = cached_property(lambda self: self._repository(Keys))
     logs = cached_property(lambda self: self._repository(Logs))
     saved_searches = cached_property(lambda self: self._repository(SavedSearches))
     work_queues = cached_property(lambda self: self._repository(WorkQueues))
