@@ -13,6 +13,7 @@ def all_commands():
     from app.cli.files import apply, diff, export, schema
     from app.cli.flows import flows
     from app.cli.imports import imports
+    from app.cli.keys import keys
     from app.cli.runs import runs
     from app.cli.scheduler import scheduler
     from app.cli.serve import serve
@@ -30,6 +31,7 @@ def all_commands():
         export,
         flows,
         imports,
+        keys,
         runs,
         schema,
         scheduler,

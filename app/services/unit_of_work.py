@@ -12,6 +12,7 @@ from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.flows import Flows
 from app.repositories.heartbeats import Heartbeats
+from app.repositories.keys import Keys
 from app.repositories.late_runs import LateRuns
 from app.repositories.leases import Leases
 from app.repositories.logs import Logs
@@ -66,6 +67,7 @@ class UnitOfWork:
     retention = cached_property(lambda self: self._repository(Retention))
     heartbeats = cached_property(lambda self: self._repository(Heartbeats))
     leases = cached_property(lambda self: self._repository(Leases))
+    keys = cached_property(lambda self: self._repository(Keys))
     logs = cached_property(lambda self: self._repository(Logs))
     saved_searches = cached_property(lambda self: self._repository(SavedSearches))
     work_queues = cached_property(lambda self: self._repository(WorkQueues))

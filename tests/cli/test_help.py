@@ -17,6 +17,7 @@ GROUPS = {
     "deployments": {"ls", "inspect", "pause", "resume", "schedule", "run", "delete", "preview", "schedules"},
     "deployments schedules": {"ls", "set", "rm"},
     "flows": {"ls", "inspect"},
+    "keys": {"create", "ls", "revoke", "rotate"},
     "runs": {"ls", "inspect", "cancel", "logs", "delete", "watch"},
     "scheduler": {"run", "status"},
     "worker": {"start"},

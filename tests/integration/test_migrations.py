@@ -299,6 +299,20 @@ def test_an_upgrade_that_fails_leaves_nothing_behind(blank):
     assert migrate.current(blank) is None
 
 
+def test_keys_come_and_go_with_their_migration_and_nothing_else_does(blank):
+    migrate.upgrade(blank, "0004")
+    before = table_names(blank)
+    flow = "0190163d8694739baea5966c26f8ad90"
+    now = "'2022-01-01 00:00:00.000000'"
+    execute(blank, f"INSERT INTO flow (id, created, updated, name) VALUES ('{flow}', {now}, {now}, 'f')")
+    migrate.upgrade(blank, "0005")
+    assert table_names(blank) - before == {"api_key"}
+    migrate.downgrade(blank, "0004")
+    assert table_names(blank) == before
+    with blank.engine().connect() as connection:
+        assert connection.execute(text("SELECT name FROM flow")).scalar_one() == "f"
+
+
 def test_the_schedule_of_a_deployment_becomes_the_default_one_and_comes_back_and_runs_and_keys_stay(blank):
     migrate.upgrade(blank, "0003")
     flow, scheduled, bare, paused = (f"0190163d8694739baea5966c26f8ad9{n}" for n in range(4))

@@ -12,6 +12,7 @@ from app.db.models.deployments import Deployment
 from app.db.models.flow_runs import FlowRun, FlowRunState
 from app.db.models.flows import Flow
 from app.db.models.heartbeats import Heartbeat
+from app.db.models.keys import ApiKey
 from app.db.models.leases import Lease
 from app.db.models.logs import Log
 from app.db.models.saved_searches import SavedSearch
@@ -20,6 +21,7 @@ from app.db.models.work_queues import Agent, WorkQueue
 
 __all__ = [
     "Agent",
+    "ApiKey",
     "Applied",
     "Base",
     "BlockDocument",

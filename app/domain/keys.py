@@ -1,0 +1,62 @@
+"""API keys: their text, the scopes they have, and how long they last.
+
+A key is `mtk_`, its id, a secret and a checksum, in hexadecimal digits, so that a scanner of leaked secrets knows one when it sees it.
+"""
+
+import hashlib
+import re
+import secrets
+import uuid
+import zlib
+from datetime import timedelta
+
+PREFIX = "mtk_"
+SECRET_BYTES = 32
+KEY = re.compile(rf"{PREFIX}(?P<id>[0-9a-f]{{32}})[0-9a-f]{{{2 * SECRET_BYTES}}}(?P<checksum>[0-9a-f]{{8}})", re.ASCII)
+
+SCOPES = {
+    "deployments:read": "read flows, deployments and schedules",
+    "deployments:write": "change flows, deployments and schedules",
+    "runs:read": "read runs, their states and logs",
+    "runs:write": "make, change and delete runs",
+    "worker": "claim runs, renew leases, set states, write logs, read queues",
+    "blocks": "read and change blocks",
+    "admin": "everything",
+}
+
+MAX_NAME_LENGTH = 255
+MAX_DURATION = timedelta(days=3660)
+DURATION = re.compile(r"(?P<count>[1-9][0-9]{0,8})(?P<unit>[smhdw])", re.ASCII)
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+
+def new_key(id):
+    """Return the text of a new key with `id`. Its secret is random, and kept nowhere."""
+    text = f"{PREFIX}{id.hex}{secrets.token_hex(SECRET_BYTES)}"
+    return text + _checksum(text)
+
+
+def id_of(key):
+    """Return the id in the text of a key. Raise ValueError for text that is no key, or one with a mistake in it."""
+    match = KEY.fullmatch(key)
+    if match is None or _checksum(key[: -len(match["checksum"])]) != match["checksum"]:
+        raise ValueError("not a key")
+    return uuid.UUID(match["id"])
+
+
+def digest(key):
+    """Return what is stored in place of a key: its SHA-256. The secret is random and long, so that it needs no slow hash."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def duration(text):
+    """Return the timedelta that `text` such as `90d` says. Raise ValueError, which says what is allowed."""
+    match = DURATION.fullmatch(text.strip())
+    seconds = int(match["count"]) * UNITS[match["unit"]] if match else None
+    if seconds is None or seconds > MAX_DURATION.total_seconds():
+        raise ValueError(f"Must be a whole number with s, m, h, d or w, such as 12h or 90d, and at most {MAX_DURATION.days}d.")
+    return timedelta(seconds=seconds)
+
+
+def _checksum(text):
+    return f"{zlib.crc32(text.encode()):08x}"

@@ -1,0 +1,66 @@
+"""API keys."""
+
+from sqlalchemy import bindparam, select, update
+
+from app.db.models import ApiKey
+from app.db.sql import insert
+from app.domain.ids import new_id
+from app.domain.keys import digest, new_key
+from app.errors import Conflict, NotFound
+from app.repositories.base import ListedRepository
+
+KEY = ApiKey.__table__
+COLUMNS = (KEY.c.id, KEY.c.name, KEY.c.scopes, KEY.c.expires)
+CREATE = insert(KEY).on_conflict_do_nothing(index_elements=[KEY.c.name]).returning(*COLUMNS)
+STORED = select(KEY.c.id, KEY.c.name, KEY.c.digest, KEY.c.expires, KEY.c.revoked).where(KEY.c.name == bindparam("wanted")).with_for_update()
+
+
+class Keys(ListedRepository):
+    """Keys by name. A name is one key's for ever: it stays taken when the key is revoked. The list has those that are not revoked."""
+
+    table = KEY
+    kind = "Key"
+    selection = select(*COLUMNS).where(KEY.c.revoked.is_(None))
+    order = (KEY.c.name, KEY.c.id)
+
+    def create(self, name, scopes, lifetime, created_by):
+        """Create a key that lasts for `lifetime` (None: for ever). Return its answer with its text, `key`. Raise Conflict."""
+        id, now = new_id(), self.clock()
+        text = new_key(id)
+        values = {"id": id, "created": now, "updated": now, "name": name, "digest": digest(text), "scopes": sorted(set(scopes))}
+        values |= {"expires": None if lifetime is None else now + lifetime, "created_by": created_by}
+        row = self.session.execute(CREATE, values).one_or_none()
+        if row is None:
+            raise Conflict(f"There is a key called {name} already, or there was one; names of revoked keys stay taken")
+        return self.document(row, now) | {"key": text}
+
+    def revoke(self, name):
+        """End the key, and its secret from before a rotation. Raise NotFound."""
+        now = self.clock()
+        self._change(self._live(name).id, revoked=now, updated=now)
+
+    def rotate(self, name, overlap, lifetime):
+        """Give the key a new secret; the one that it has stays good for `overlap` (None: not at all).
+
+        The id, the name and the scopes stay. It lasts for `lifetime` from now, or as long as before (None). Return what `create` does.
+        Raise NotFound, or Conflict for one that has expired and is given no lifetime.
+        """
+        stored, now = self._live(name), self.clock()
+        expires = stored.expires if lifetime is None else now + lifetime
+        if expires is not None and expires <= now:
+            raise Conflict("The key has expired; say how long the new one lasts")
+        text = new_key(stored.id)
+        # the old secret does not outlive what it was given
+        until = None if overlap is None else min(now + overlap, stored.expires or now + overlap)
+        previous = {"previous_digest": None if until is None else stored.digest, "previous_expires": until}
+        self._change(stored.id, digest=digest(text), expires=expires, updated=now, **previous)
+        return self.require(stored.id) | {"key": text}
+
+    def _live(self, name):
+        stored = self.session.execute(STORED, {"wanted": name}).one_or_none()
+        if stored is None or stored.revoked is not None:
+            raise NotFound(self.kind)
+        return stored
+
+    def _change(self, id, **values):
+        self.session.execute(update(KEY).where(KEY.c.id == id).values(**values))
