@@ -16,6 +16,7 @@ from app.scheduler.leases import LeaseExpiry
 from app.scheduler.loop import Scheduler
 from app.scheduler.passes import repeat
 from app.scheduler.pauses import PauseEnd
+from app.scheduler.policies import PolicyPass
 
 scheduler = CommandGroup("scheduler", help="Make the runs of active schedules.")
 
@@ -28,9 +29,10 @@ def run(once, all_active, output):
     """Keep the runs of active schedules made ahead of time, until stopped.
 
     One pass every MINTAKA_SCHEDULER_LOOP_SECONDS. Beside it, every MINTAKA_LATE_RUNS_LOOP_SECONDS, runs that nobody has started in time are
-    marked late, claimed runs whose lease has run out go back to be claimed again, and pauses that have an end are ended. On PostgreSQL any
-    number of schedulers may run at once. SIGINT (Ctrl-C) and SIGTERM end it with exit code 0, after the batches it is at. A deployment
-    whose schedule fails delays no other, and is no failure of the pass.
+    marked late, claimed runs whose lease has run out go back to be claimed again, pauses that have an end are ended, and due runs that are
+    not to start, by the policies of their deployments, end. On PostgreSQL any number of schedulers may run at once. SIGINT (Ctrl-C) and
+    SIGTERM end it with exit code 0, after the batches it is at. A deployment whose schedule fails delays no other, and is no failure of the
+    pass.
 
     --once prints how many runs it made for how many deployments, and in how long, and the same of the other passes. --all
     serves after the settings that say how far ahead runs are made were changed.
@@ -47,7 +49,7 @@ def run(once, all_active, output):
     parts = mintaka()
     settings = parts.settings
     worker = Scheduler(parts, settings.scheduler_batch_size)
-    beside = [PauseEnd(parts), LeaseExpiry(parts), LateRunMarker(parts, settings.late_runs_after_seconds)]
+    beside = [PauseEnd(parts), LeaseExpiry(parts), PolicyPass(parts), LateRunMarker(parts, settings.late_runs_after_seconds)]
     with stop_signals() as stop:
         if once:
             _run_once(worker, beside, all_active, stop, output)

@@ -12,6 +12,7 @@ from app.domain.names import random_name
 from app.errors import Conflict, NotFound
 from app.repositories.base import ListedRepository
 from app.repositories.filtering import read_filters, where
+from app.repositories.starts import POLICIES_EXIST
 
 WORK_QUEUE = WorkQueue.__table__
 AGENT = Agent.__table__
@@ -23,7 +24,7 @@ COLUMNS = (
 )
 SELECTION = select(*COLUMNS)
 BY_NAME = SELECTION.where(WORK_QUEUE.c.name == bindparam("name"))
-ROW = select(WORK_QUEUE).where(WORK_QUEUE.c.id == bindparam("wanted"))
+ROW = select(WORK_QUEUE, POLICIES_EXIST.label("policies_exist")).where(WORK_QUEUE.c.id == bindparam("wanted"))
 LOCK = ROW.with_for_update(key_share=True)
 KEEP = select(WORK_QUEUE.c.id).where(WORK_QUEUE.c.id == bindparam("wanted")).with_for_update(read=True, key_share=True)
 INSERT = insert(WORK_QUEUE).on_conflict_do_nothing(index_elements=[WORK_QUEUE.c.name]).returning(*COLUMNS)
@@ -74,7 +75,10 @@ class WorkQueues(ListedRepository):
         return self._require(BY_NAME, {"name": name})
 
     def row(self, id, *, lock=False):
-        """Return the whole row `id`; with `lock`, lock it against every other `lock` until the transaction ends. Raise NotFound."""
+        """Return the whole row `id`; with `lock`, lock it against every other `lock` until the transaction ends. Raise NotFound.
+
+        `policies_exist` says whether any deployment has a policy on starts.
+        """
         row = self.session.execute(LOCK if lock else ROW, {"wanted": id}).one_or_none()
         if row is None:
             raise NotFound(self.kind)

@@ -15,6 +15,7 @@ from app.repositories.leases import Leases
 from app.repositories.logs import Logs
 from app.repositories.saved_searches import SavedSearches
 from app.repositories.scheduled_runs import ScheduledRuns
+from app.repositories.starts import Starts
 from app.repositories.task_run_graph import TaskRunGraph
 from app.repositories.task_runs import TaskRuns
 from app.repositories.work_queues import WorkQueues
@@ -23,6 +24,7 @@ from app.services.deployments import DeploymentService
 from app.services.orchestration import Orchestration
 from app.services.runs import RunService
 from app.services.scheduled_runs import ScheduledRunService
+from app.services.starts import StartService
 from app.services.work_queues import WorkQueueService
 
 
@@ -64,6 +66,7 @@ class UnitOfWork:
     concurrency_limits = cached_property(lambda self: self._repository(ConcurrencyLimits))
     block_types = cached_property(lambda self: self._repository(BlockTypes))
     block_schemas = cached_property(lambda self: self._repository(BlockSchemas))
+    starts = cached_property(lambda self: Starts(self.session, self.clock, self.flow_runs))
     block_documents = cached_property(lambda self: BlockDocuments(self.session, self.clock, self.parts.vault))
 
     deployment_service = cached_property(DeploymentService)
@@ -71,4 +74,5 @@ class UnitOfWork:
     scheduled_run_service = cached_property(ScheduledRunService)
     run_service = cached_property(RunService)
     orchestration = cached_property(Orchestration)
+    start_service = cached_property(StartService)
     work_queue_service = cached_property(WorkQueueService)

@@ -1,13 +1,14 @@
 """What agents and workers get from a work queue: a look at the runs that are due, or runs of their own."""
 
+from dataclasses import replace
 from datetime import timedelta
 from operator import itemgetter
 from uuid import UUID
 
-from app.domain.states import StateType, new_state
+from app.domain.states import HELD, StateType, new_state
 from app.errors import Conflict
 from app.repositories.claims import Claims
-from app.repositories.leases import HELD
+from app.services.orchestration import why_it_ended
 
 
 class WorkQueueService:
@@ -29,7 +30,10 @@ class WorkQueueService:
         limit = self._room(queue, limit)
         if not limit:
             return []
-        return self.flow_runs.find(self._due(queue, scheduled_before or self.clock()), limit, sort="NEXT_SCHEDULED_START_TIME_ASC")
+        due = self._due(queue, scheduled_before or self.clock())
+        if queue.policies_exist:
+            due = {"flow_runs": {"id": {"any_": self.unit.start_service.offered(due, limit)}}}
+        return self.flow_runs.find(due, limit, sort="NEXT_SCHEDULED_START_TIME_ASC")
 
     def claim(self, id, limit, lease_seconds, scheduled_before=None, worker=None):
         """Take up to `limit` runs of queue `id` that are due to PENDING, each under a lease of its own for `lease_seconds`.
@@ -49,7 +53,16 @@ class WorkQueueService:
         by = f"by {worker} " if worker else ""
         state = new_state(StateType.PENDING, now, message=f"Claimed {by}from the work queue {queue.name}")
         due = self._due(queue, scheduled_before or now)
-        claimed = self.claims.claim(due, limit, state, expires_at=expires_at, work_queue_id=id, worker=worker)
+        lease = {"expires_at": expires_at, "work_queue_id": id, "worker": worker}
+        if queue.policies_exist:
+
+            def take(limit, chosen):
+                # who has waited for a deployment starts after whoever held it has let go
+                return self.claims.claim(due, limit, replace(state, timestamp=self.clock()), **lease, chosen=chosen)
+
+            claimed = self.unit.start_service.claim(take, due, limit)
+        else:
+            claimed = self.claims.claim(due, limit, state, **lease)
         subflows = [run for _, run in claimed if run["parent_task_run_id"]]
         for run in sorted(subflows, key=itemgetter("parent_task_run_id")):
             self.unit.orchestration.tell_parent(run["id"], run["parent_task_run_id"], state)
@@ -66,8 +79,12 @@ class WorkQueueService:
         """
         expires_at = self.clock() + timedelta(seconds=lease_seconds)
         if not self.leases.renew(lease_id, flow_run_id, expires_at):
-            self.flow_runs.require(flow_run_id)
-            raise Conflict("This lease does not hold the flow run: it has run out, the run has ended, or another worker has it.")
+            said = why_it_ended(self.flow_runs.require_current_state(flow_run_id))
+            raise Conflict(
+                f"Stop working on the run: {said}."
+                if said
+                else "This lease does not hold the flow run: it has run out, the run has ended, or another worker has it."
+            )
         return expires_at
 
     def _room(self, queue, limit):

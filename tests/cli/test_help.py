@@ -14,7 +14,7 @@ GROUPS = {
     "blocks": {"ls", "generate-key", "rotate", "register"},
     "concurrency-limits": {"ls", "set", "rm", "reset"},
     "db": {"upgrade", "downgrade", "current", "check"},
-    "deployments": {"ls", "inspect", "pause", "resume", "schedule", "run", "delete", "preview", "schedules"},
+    "deployments": {"ls", "inspect", "pause", "resume", "schedule", "run", "delete", "preview", "policy", "schedules"},
     "deployments schedules": {"ls", "set", "rm"},
     "flows": {"ls", "inspect"},
     "runs": {"ls", "inspect", "cancel", "logs", "delete", "watch"},

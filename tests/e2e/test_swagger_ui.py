@@ -44,6 +44,8 @@ FLOWS_AND_RUNS = [
     ("Deployments", "read_deployment_by_name", 200),
     ("Deployments", "read_deployments", 200),
     ("Deployments", "count_deployments", 200),
+    ("Policies", "update_policy", 200),
+    ("Policies", "read_policy", 200),
     ("Flow Runs", "read_flow_runs", 200),
     ("Deployments", "schedule_deployment", 200),
     ("Deployments", "create_flow_run_from_deployment", 201),

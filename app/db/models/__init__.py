@@ -1,5 +1,6 @@
 """The tables."""
 
+from app.db.models.backfills import Backfill
 from app.db.models.base import Base
 from app.db.models.block_documents import BlockDocument, BlockDocumentReference
 from app.db.models.block_schemas import BlockSchema, BlockSchemaReference
@@ -18,6 +19,7 @@ from app.db.models.work_queues import Agent, WorkQueue
 
 __all__ = [
     "Agent",
+    "Backfill",
     "Base",
     "BlockDocument",
     "BlockDocumentReference",
