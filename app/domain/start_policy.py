@@ -13,6 +13,9 @@ from app.domain.unset import UNSET, Unset, given
 MAX_CONCURRENCY = 1_000
 MAX_FAILURES = 1_000
 
+# The types of the ends that count for `pause_after_failures`
+COUNTED = (StateType.FAILED, StateType.COMPLETED)
+
 # Runs that a message names
 LISTED = 5
 

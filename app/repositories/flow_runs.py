@@ -45,7 +45,7 @@ class FlowRuns(Runs):
     kind = "Flow run"
     sorts = run_sorts(FLOW_RUN)
     unique = UNIQUE
-    statements = RunStatements(FLOW_RUN, FLOW_RUN_STATE, COLUMNS, UNIQUE, locked=("deployment_id", "parent_task_run_id"))
+    statements = RunStatements(FLOW_RUN, FLOW_RUN_STATE, COLUMNS, UNIQUE, locked=("parent_task_run_id", "backfill_id"))
     selection = statements.selection
     writer = RunWriter(selection, with_flow_runner(select(*COLUMNS), **RunWriter.computed))
     # itself, then those that its task runs stand for, as transitions lock them; a deletion would lock the latter last

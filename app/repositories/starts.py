@@ -13,7 +13,7 @@ from sqlalchemy import Integer, Uuid, and_, bindparam, case, exists, func, liter
 from app.db.models import Deployment, FlowRun
 from app.db.sql import EarlierBy
 from app.db.types import UtcDateTime
-from app.domain.start_policy import Overlap, Room, RunFacts, StartPolicy
+from app.domain.start_policy import COUNTED, Overlap, Room, RunFacts, StartPolicy
 from app.domain.states import HELD, TERMINAL, StateType
 from app.errors import NotFound
 from app.repositories.filtering import read_filters, where
@@ -21,7 +21,6 @@ from app.repositories.runs import LOCKED, TIMES
 
 DEPLOYMENT, FLOW_RUN = Deployment.__table__, FlowRun.__table__
 
-_POLICY = ("concurrency_limit", "overlap", "catchup_window_seconds", "pause_after_failures")
 _NOW = bindparam("now", type_=UtcDateTime)
 _FACTS = (FLOW_RUN.c.id, FLOW_RUN.c.name, FLOW_RUN.c.backfill_id)
 _IS_LIMITED = DEPLOYMENT.c.concurrency_limit.is_not(None)
@@ -49,23 +48,28 @@ LIMITED = select(DEPLOYMENT.c.id).where(_IS_LIMITED)
 IS_MISSED = exists(select(DEPLOYMENT.c.id).where(DEPLOYMENT.c.id == FLOW_RUN.c.deployment_id, _IS_MISSED))
 
 
-def _lock_after_owner(*conditions):
-    """Return the SELECT that locks the deployment of the run `wanted`, where it meets one of `conditions`, and then the run."""
+def _lock_after_owner(condition, of_owner, of_run):
+    """Return the SELECT that locks the deployment of the run `wanted`, where it meets `condition`, and then the run.
+
+    `of_owner` and `of_run` name columns, the latter besides those that every transition needs.
+    """
     asked = FLOW_RUN.alias("asked")
     owner_id = select(asked.c.deployment_id).where(asked.c.id == bindparam("wanted")).scalar_subquery()
-    owner = select(*(DEPLOYMENT.c[name] for name in ("id", "failures_in_a_row", *_POLICY)))
-    owner = owner.where(DEPLOYMENT.c.id == owner_id, or_(*conditions)).with_for_update(key_share=True).cte("owner")
-    run = (*LOCKED, "name", "created", "deployment_id", "parent_task_run_id", "backfill_id")
+    owner = select(*(DEPLOYMENT.c[name] for name in ("id", *of_owner)))
+    owner = owner.where(DEPLOYMENT.c.id == owner_id, condition).with_for_update(key_share=True).cte("owner")
+    run = (*LOCKED, "parent_task_run_id", "backfill_id", "name", *of_run)
     columns = (*(FLOW_RUN.c[name] for name in run), *(column.label(f"owner_{column.name}") for column in owner.c))
     statement = select(*columns).select_from(FLOW_RUN.outerjoin(owner, true())).where(FLOW_RUN.c.id == bindparam("wanted"))
     # a row is locked when it has been put together, and by then the WITH clause has been read
     return statement.with_for_update(key_share=True, of=FLOW_RUN)
 
 
-LOCK_TO_START = _lock_after_owner(_IS_LIMITED, _HAS_CATCHUP)
-LOCK_TO_END = _lock_after_owner(DEPLOYMENT.c.pause_after_failures.is_not(None))
+_START_POLICY = ("concurrency_limit", "overlap", "catchup_window_seconds")
+_FAILURE_POLICY = ("pause_after_failures", "failures_in_a_row")
+LOCK_TO_START = _lock_after_owner(or_(_IS_LIMITED, _HAS_CATCHUP), _START_POLICY, ("created",))
+LOCK_TO_END = _lock_after_owner(DEPLOYMENT.c.pause_after_failures.is_not(None), _FAILURE_POLICY, ())
 
-_BY_IDS = select(*(DEPLOYMENT.c[name] for name in ("id", *_POLICY))).where(
+_BY_IDS = select(*(DEPLOYMENT.c[name] for name in ("id", *_START_POLICY))).where(
     DEPLOYMENT.c.id.in_(bindparam("ids", type_=Uuid, expanding=True)), or_(_IS_LIMITED, _HAS_CATCHUP)
 )
 LOCK_OWNERS = _BY_IDS.order_by(DEPLOYMENT.c.id).with_for_update(key_share=True)
@@ -140,7 +144,7 @@ def _unlimited(shape):
 
 
 class Owner(NamedTuple):
-    """A deployment whose row is locked, with its `StartPolicy` and how many of its runs have failed in a row."""
+    """A deployment whose row is locked, with as much of its `StartPolicy` as is needed, and how many of its runs have failed in a row."""
 
     id: UUID
     policy: StartPolicy
@@ -153,24 +157,27 @@ class Starts:
     def __init__(self, session, clock, flow_runs):
         self.session, self.clock, self.flow_runs = session, clock, flow_runs
 
-    def lock_run(self, id, type):
+    def lock_run(self, id, type, is_leased=False):
         """Lock a flow run for which a state of `type` is proposed, after its deployment where the policy of that has a say in it.
 
-        Return what transitions need of the run, its current `State` or None, and the `Owner` or None. Raise NotFound.
+        A run that `is_leased` has its room already. Return what transitions need of the run, its current `State` or None, and the `Owner`
+        or None. Raise NotFound.
         """
-        statement = LOCK_TO_START if type in HELD else LOCK_TO_END if type in TERMINAL else self.flow_runs.statements.lock
+        if type in HELD and not is_leased:
+            statement, read = LOCK_TO_START, _starting
+        elif type in COUNTED:
+            statement, read = LOCK_TO_END, _ending
+        else:
+            return *self.flow_runs.lock(id), None
         run = self.session.execute(statement, {"wanted": id}).one_or_none()
         if run is None:
             raise NotFound(self.flow_runs.kind)
-        owner = None
-        if statement is not self.flow_runs.statements.lock and run.owner_id is not None:
-            owner = Owner(run.owner_id, _policy(run._mapping, "owner_"), run.owner_failures_in_a_row)
-        return run, self.flow_runs.current_state(run), owner
+        return run, self.flow_runs.current_state(run), None if run.owner_id is None else read(run)
 
     def lock_owners(self, ids, skip_locked=False):
         """Lock those of the deployments `ids` that have a policy on starts. Return `Owner`s by id."""
         statement = LOCK_FREE_OWNERS if skip_locked else LOCK_OWNERS
-        return {row.id: Owner(row.id, _policy(row._mapping)) for row in self.session.execute(statement, {"ids": list(ids)})}
+        return {row.id: Owner(row.id, _policy(row)) for row in self.session.execute(statement, {"ids": list(ids)})}
 
     def room(self, owner):
         """Return the `Room` of a locked `Owner` with a concurrency limit."""
@@ -212,6 +219,22 @@ def _facts(row):
     return RunFacts(row.id, row.name, row.backfill_id is not None)
 
 
-def _policy(row, prefix=""):
-    limit, overlap, catchup, failures = (row[prefix + name] for name in _POLICY)
-    return StartPolicy(concurrency_limit=limit, overlap=Overlap(overlap), catchup_window_seconds=catchup, pause_after_failures=failures)
+def _policy(row):
+    return StartPolicy(
+        concurrency_limit=row.concurrency_limit,
+        overlap=Overlap(row.overlap),
+        catchup_window_seconds=row.catchup_window_seconds,
+    )
+
+
+def _starting(run):
+    policy = StartPolicy(
+        concurrency_limit=run.owner_concurrency_limit,
+        overlap=Overlap(run.owner_overlap),
+        catchup_window_seconds=run.owner_catchup_window_seconds,
+    )
+    return Owner(run.owner_id, policy)
+
+
+def _ending(run):
+    return Owner(run.owner_id, StartPolicy(pause_after_failures=run.owner_pause_after_failures), run.owner_failures_in_a_row)

@@ -31,7 +31,7 @@ class Orchestration:
 
         With `lease_id`, the caller must hold the run under that lease. Raise NotFound, and Conflict for a lease that is over.
         """
-        run, previous, owner = self.unit.starts.lock_run(id, proposed.type)
+        run, previous, owner = self.unit.starts.lock_run(id, proposed.type, is_leased=lease_id is not None)
         if lease_id is not None and not self.leases.holds(lease_id, id):
             said = why_it_ended(previous) or "it ran out, or the run has ended or was claimed again"
             raise Conflict(f"The lease is over: {said}. Stop working on the run.")
@@ -78,7 +78,9 @@ class Orchestration:
         """Return what a `Transition` is told of the deployment of a flow run, whose `Owner` is locked or None."""
         if owner is None:
             return {}
-        facts = {"policy": owner.policy, "created": run.created, "is_backfill": run.backfill_id is not None}
+        facts = {"policy": owner.policy, "is_backfill": run.backfill_id is not None}
+        if owner.policy.catchup_window_seconds is not None:
+            facts["created"] = run.created
         if owner.policy.concurrency_limit is not None:
             facts["room"] = lambda: self.unit.starts.room(owner)
         return facts
