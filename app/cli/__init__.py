@@ -5,6 +5,7 @@ def all_commands():
     """Return every command."""
     # their commands join those of deployments
     import app.cli.deployment_schedules
+    import app.cli.explanations
     import app.cli.pauses
     import app.cli.policies  # noqa: F401
     from app.cli.blocks import blocks

@@ -176,9 +176,13 @@ class Deployments(FilteredRepository):
         """Write how many runs of the deployment `id` have failed in a row."""
         self.session.execute(SET, {"wanted": id, "failures_in_a_row": number})
 
+    def stored(self, id):
+        """Return the `Deployment` `id`, unlocked. Raise NotFound."""
+        return self._require_stored(_BY_ID, id)
+
     def start_policy_of(self, id):
         """Return the `StartPolicy` of the deployment `id`. Raise NotFound."""
-        return self._require_stored(_BY_ID, id).start_policy
+        return self.stored(id).start_policy
 
     def lock_found(self, filters):
         """Lock the deployments that meet `filters`, in order of id. Return the `Deployment`s."""
@@ -193,7 +197,7 @@ class Deployments(FilteredRepository):
 
     def pause_of(self, id):
         """Return whether a deployment is paused, why, until when and since when. Raise NotFound."""
-        deployment = self._require_stored(_BY_ID, id)
+        deployment = self.stored(id)
         return {
             "paused": not deployment.is_schedule_active,
             "note": deployment.pause_note,

@@ -2,11 +2,11 @@
 
 from functools import lru_cache
 
-from sqlalchemy import Integer, bindparam, func, select, update
+from sqlalchemy import Integer, bindparam, func, or_, select, update
 
 from app.db.models import Agent, FlowRun, FlowRunState, Lease, WorkQueue
 from app.db.sql import insert
-from app.db.types import raw
+from app.db.types import UtcDateTime, raw
 from app.domain.ids import new_id
 from app.domain.names import random_name
 from app.errors import Conflict, NotFound
@@ -30,6 +30,17 @@ KEEP = select(WORK_QUEUE.c.id).where(WORK_QUEUE.c.id == bindparam("wanted")).wit
 INSERT = insert(WORK_QUEUE).on_conflict_do_nothing(index_elements=[WORK_QUEUE.c.name]).returning(*COLUMNS)
 UPDATE = update(WORK_QUEUE).where(WORK_QUEUE.c.id == bindparam("wanted"))
 
+
+# who comes while another one notes it need not
+_STALE = select(WORK_QUEUE.c.id).where(
+    WORK_QUEUE.c.id == bindparam("wanted"),
+    or_(WORK_QUEUE.c.last_polled.is_(None), WORK_QUEUE.c.last_polled < bindparam("before", type_=UtcDateTime)),
+)
+NOTE_POLL = (
+    update(WORK_QUEUE)
+    .where(WORK_QUEUE.c.id.in_(_STALE.with_for_update(key_share=True, skip_locked=True)))
+    .values(last_polled=bindparam("now", type_=UtcDateTime))
+)
 
 _HOLDER = ("id", "name", "deployment_id", "state_type", "state_name")
 
@@ -98,6 +109,10 @@ class WorkQueues(ListedRepository):
         parameters |= {"offset": offset} | ({} if limit is None else {"limit": limit})
         rows = self.session.execute(_holders(shape, limit is not None), parameters)
         return [row._asdict() for row in rows]
+
+    def note_poll(self, id, before):
+        """Note that work queue `id` has just been asked for runs, unless that was noted later than `before`."""
+        self.session.execute(NOTE_POLL, {"wanted": id, "before": before, "now": self.clock()})
 
     def record_poll(self, id, agent_id):
         """Note that an agent has just polled work queue `id`; one that is not known gets a name. Raise NotFound."""

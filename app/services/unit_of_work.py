@@ -8,6 +8,7 @@ from app.repositories.block_types import BlockTypes
 from app.repositories.concurrency_limits import ConcurrencyLimits
 from app.repositories.deployment_schedules import DeploymentSchedules
 from app.repositories.deployments import Deployments
+from app.repositories.explanations import Explanations
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.flows import Flows
 from app.repositories.late_runs import LateRuns
@@ -21,6 +22,7 @@ from app.repositories.task_runs import TaskRuns
 from app.repositories.work_queues import WorkQueues
 from app.services.deployment_schedules import DeploymentScheduleService
 from app.services.deployments import DeploymentService
+from app.services.explanations import ExplanationService
 from app.services.orchestration import Orchestration
 from app.services.runs import RunService
 from app.services.scheduled_runs import ScheduledRunService
@@ -60,6 +62,7 @@ class UnitOfWork:
     task_runs = cached_property(lambda self: self._repository(TaskRuns))
     task_run_graph = cached_property(lambda self: self._repository(TaskRunGraph))
     leases = cached_property(lambda self: self._repository(Leases))
+    explanations = cached_property(lambda self: self._repository(Explanations))
     logs = cached_property(lambda self: self._repository(Logs))
     saved_searches = cached_property(lambda self: self._repository(SavedSearches))
     work_queues = cached_property(lambda self: self._repository(WorkQueues))
@@ -74,5 +77,6 @@ class UnitOfWork:
     scheduled_run_service = cached_property(ScheduledRunService)
     run_service = cached_property(RunService)
     orchestration = cached_property(Orchestration)
+    explanation_service = cached_property(ExplanationService)
     start_service = cached_property(StartService)
     work_queue_service = cached_property(WorkQueueService)

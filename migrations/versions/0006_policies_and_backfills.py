@@ -1,4 +1,4 @@
-"""Whether due runs of a deployment start, and backfills
+"""Whether due runs of a deployment start, when queues were asked, and backfills
 
 Revision ID: 0006
 Revises: 0004
@@ -32,6 +32,8 @@ def upgrade():
     ):
         op.add_column("deployment", column)
     partial_index("ix_deployment_policy", "deployment", ["id"], POLICY)
+
+    op.add_column("work_queue", sa.Column("last_polled", UtcDateTime))
 
     op.create_table(
         "backfill",
@@ -68,6 +70,7 @@ def downgrade():
         op.drop_index(name, "flow_run")
     op.drop_column("flow_run", "backfill_id")
     op.drop_table("backfill")
+    op.drop_column("work_queue", "last_polled")
     op.drop_index("ix_deployment_policy", "deployment")
     for name in ("failures_in_a_row", "pause_after_failures", "catchup_window_seconds", "overlap", "concurrency_limit"):
         op.drop_column("deployment", name)

@@ -46,6 +46,7 @@ FLOWS_AND_RUNS = [
     ("Deployments", "count_deployments", 200),
     ("Policies", "update_policy", 200),
     ("Policies", "read_policy", 200),
+    ("Explanations", "explain_deployment", 200),
     ("Flow Runs", "read_flow_runs", 200),
     ("Deployments", "schedule_deployment", 200),
     ("Deployments", "create_flow_run_from_deployment", 201),
