@@ -1,6 +1,9 @@
 """Work queues: what agents poll, and what workers claim runs from."""
 
+from contextlib import suppress
+
 from app.api.http import Blueprint, count, in_transaction, json_response, parts, transaction, unit_of_work
+from app.errors import Unavailable
 from app.schemas.base import Part
 from app.schemas.flow_runs import FlowRun
 from app.schemas.work_queues import Claim, ClaimRuns, GetRuns, Holder, WorkQueue, WorkQueueCreate, WorkQueueUpdate
@@ -107,10 +110,15 @@ def read_work_queue_runs(body, id):
     """
 
     def look():
-        return unit_of_work().work_queue_service.runs(id, body["limit"], body["scheduled_before"], body["agent_id"])
+        return unit_of_work().work_queue_service.look(id, body["limit"], body["scheduled_before"], body["agent_id"])
 
-    # most agents do not say who they are, and then there is nothing to write
-    return json_response(in_transaction(look, read_only=body["agent_id"] is None))
+    # most agents do not say who they are, and then there is seldom something to write
+    runs, is_unnoted = in_transaction(look, read_only=body["agent_id"] is None)
+    if is_unnoted:
+        # the runs are the answer, whether or not it can be noted that somebody asked for them
+        with suppress(Unavailable):
+            in_transaction(lambda: unit_of_work().work_queue_service.note_poll(id))
+    return json_response(runs)
 
 
 @blueprint.post("/<id:id>/claim_runs")

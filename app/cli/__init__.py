@@ -5,7 +5,9 @@ def all_commands():
     """Return every command."""
     # their commands join those of deployments
     import app.cli.deployment_schedules
-    import app.cli.pauses  # noqa: F401
+    import app.cli.explanations
+    import app.cli.pauses
+    import app.cli.policies  # noqa: F401
     from app.cli.blocks import blocks
     from app.cli.concurrency_limits import concurrency_limits
     from app.cli.db import db

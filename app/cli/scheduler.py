@@ -18,6 +18,7 @@ from app.scheduler.leases import LeaseExpiry
 from app.scheduler.loop import Scheduler
 from app.scheduler.passes import repeat
 from app.scheduler.pauses import PauseEnd
+from app.scheduler.policies import PolicyPass
 from app.scheduler.retention import Pruner
 
 scheduler = CommandGroup("scheduler", help="Make the runs of active schedules.")
@@ -31,10 +32,11 @@ def run(once, all_active, output):
     """Keep the runs of active schedules made ahead of time, until stopped.
 
     One pass every MINTAKA_SCHEDULER_LOOP_SECONDS. Beside it, every MINTAKA_LATE_RUNS_LOOP_SECONDS, runs that nobody has started in time are
-    marked late, claimed runs whose lease has run out go back to be claimed again, and pauses that have an end are ended. Every
-    MINTAKA_RETENTION_LOOP_SECONDS, what is older than MINTAKA_RETENTION_FLOW_RUNS and MINTAKA_RETENTION_LOGS say is deleted. On PostgreSQL
-    any number of schedulers may run at once. SIGINT (Ctrl-C) and SIGTERM end it with exit code 0, after the batches it is at. A deployment
-    whose schedule fails delays no other, and is no failure of the pass.
+    marked late, claimed runs whose lease has run out go back to be claimed again, pauses that have an end are ended, and due runs that are
+    not to start, by the policies of their deployments, end. Every MINTAKA_RETENTION_LOOP_SECONDS, what is older than
+    MINTAKA_RETENTION_FLOW_RUNS and MINTAKA_RETENTION_LOGS say is deleted. On PostgreSQL any number of schedulers may run at once. SIGINT
+    (Ctrl-C) and SIGTERM end it with exit code 0, after the batches it is at. A deployment whose schedule fails delays no other, and is no
+    failure of the pass.
 
     --once prints how many runs it made for how many deployments, and in how long, and the same of the other passes. --all
     serves after the settings that say how far ahead runs are made were changed.
@@ -51,7 +53,7 @@ def run(once, all_active, output):
     parts = mintaka()
     settings = parts.settings
     worker = Scheduler(parts, settings.scheduler_batch_size)
-    beside = [PauseEnd(parts), LeaseExpiry(parts), LateRunMarker(parts, settings.late_runs_after_seconds)]
+    beside = [PauseEnd(parts), LeaseExpiry(parts), PolicyPass(parts), LateRunMarker(parts, settings.late_runs_after_seconds)]
     kept = settings.retention_flow_runs, settings.retention_logs
     old = [Pruner(parts, *kept)] if any(kept) else []
     with stop_signals() as stop:

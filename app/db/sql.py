@@ -147,6 +147,26 @@ def _now_of_the_process(element, compiler, **options):
     return _texts(element, compiler, options)[0]
 
 
+class EarlierBy(FunctionElement):
+    """`EarlierBy(instant, seconds)`: the instant less so many seconds, a whole number. On SQLite, to the millisecond."""
+
+    name = "earlier_by"
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(EarlierBy)
+def _less_interval(element, compiler, **options):
+    instant, seconds = _texts(element, compiler, options)
+    return f"({instant} - make_interval(secs => CAST({seconds} AS DOUBLE PRECISION)))"
+
+
+@compiles(EarlierBy, "sqlite")
+def _modified(element, compiler, **options):
+    instant, seconds = _texts(element, compiler, options)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', {instant}, '-' || {seconds} || ' seconds')"
+
+
 class LaterOf(FunctionElement):
     """`LaterOf(instant, column)`: the instant, or the smallest one after the column's value where that is later.
 

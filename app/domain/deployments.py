@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.json_values import same_json
+from app.domain.start_policy import Overlap, StartPolicy
 from app.domain.unset import UNSET, Unset, given
 
 
@@ -39,7 +40,7 @@ class Deployment:
     """A deployment as it is stored, without its schedules. `flow_data` is UNSET where it was not read: nothing but a client needs it.
 
     `is_schedule_active` is the switch over all of its schedules. While it is off, `paused_since` says since when, `pause_note` why, and
-    `paused_until` when the scheduler switches it on again.
+    `paused_until` when the scheduler switches it on again. `failures_in_a_row` are those since then that `pause_after_failures` goes by.
     """
 
     id: UUID
@@ -54,6 +55,21 @@ class Deployment:
     pause_note: str | None = None
     paused_until: datetime | None = None
     paused_since: datetime | None = None
+    concurrency_limit: int | None = None
+    overlap: Overlap = Overlap.BUFFER_ALL
+    catchup_window_seconds: int | None = None
+    pause_after_failures: int | None = None
+    failures_in_a_row: int = 0
+
+    @property
+    def start_policy(self):
+        """Return what it says of the start of its runs."""
+        return StartPolicy(
+            concurrency_limit=self.concurrency_limit,
+            overlap=Overlap(self.overlap),
+            catchup_window_seconds=self.catchup_window_seconds,
+            pause_after_failures=self.pause_after_failures,
+        )
 
     def paused(self, now, note=UNSET, until=UNSET):
         """Return the deployment switched off at `now`; UNSET leaves the note and the end of a pause that it is in already."""
@@ -62,7 +78,8 @@ class Deployment:
 
     def resumed(self):
         """Return the deployment switched on."""
-        return replace(self, is_schedule_active=True, pause_note=None, paused_until=None, paused_since=None)
+        failures = self.failures_in_a_row if self.paused_since is None else 0
+        return replace(self, is_schedule_active=True, pause_note=None, paused_until=None, paused_since=None, failures_in_a_row=failures)
 
     def with_changes(self, changes, now):
         """Return the deployment with `changes` made at `now`: switched on it forgets its pause, switched off it is paused from now on."""

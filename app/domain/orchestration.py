@@ -1,4 +1,6 @@
-"""The rules of orchestration: what becomes of a state that a client proposes for a run. They are the reference's (Orion 2.0b7).
+"""The rules of orchestration: what becomes of a state that a client proposes for a run.
+
+They are the reference's (Orion 2.0b7), and those by which a deployment says whether its runs start (`app.domain.start_policy`).
 
 A rule is a function of a `Transition` that answers a verdict, or None where it has nothing to say. FLOW_RULES and TASK_RULES are the rules
 in the order in which they are asked; adding one is adding it there.
@@ -10,9 +12,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from app.domain.instants import LATEST
-from app.domain.states import State, StateType, new_state
+from app.domain.start_policy import MISSED, NO_POLICY, Overlap, RunFacts, StartPolicy, missed, no_room
+from app.domain.states import HELD, State, StateType, new_state
 
-SLOT_WAIT = 30  # seconds
+# seconds
+SLOT_WAIT = 30
+ROOM_WAIT = 10
 
 
 class TagLimit(NamedTuple):
@@ -29,7 +34,8 @@ class Transition:
 
     `run_count` says how often it has been running, `max_retries` and `retry_delay_seconds` how it is retried. What only a database knows
     is asked for when a rule wants it: `cached(key)` answers the completed State that stands for a cache key, or None; `limits()` the
-    TagLimits that concern the run, in order of tag.
+    TagLimits that concern the run, in order of tag; `room()` the `Room` under the concurrency limit of its deployment, or None.
+    `policy` is that of the deployment, `created` when the run was made; the runs of a backfill are not subject to overlap and catch-up.
     """
 
     previous: State | None
@@ -40,21 +46,31 @@ class Transition:
     retry_delay_seconds: float = 0.0
     cached: Callable = field(default=lambda key: None)
     limits: Callable = field(default=lambda: ())
+    room: Callable = field(default=lambda: None)
+    policy: StartPolicy = NO_POLICY
+    created: datetime | None = None
+    is_backfill: bool = False
 
     def leaves(self, *types):
         """Return whether the run is in a state of one of `types`."""
         return self.previous is not None and self.previous.type in types
 
-    def enters(self, type):
-        """Return whether the proposed state is of that type."""
-        return self.proposed.type == type
+    def enters(self, *types):
+        """Return whether the proposed state is of one of `types`."""
+        return self.proposed.type in types
+
+    @property
+    def starts(self):
+        """Return whether the run would take up room from now on."""
+        return self.enters(*HELD) and not self.leaves(*HELD)
 
 
 @dataclass(frozen=True)
 class Accept:
-    """The run enters `state`."""
+    """The run enters `state`, and the runs that it has `superseded` (`RunFacts`) are cancelled."""
 
     state: State
+    superseded: tuple[RunFacts, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,13 @@ class Rename:
     name: str
 
 
+@dataclass(frozen=True)
+class Supersede:
+    """The `runs` are cancelled if this one starts; the rules that follow are asked all the same."""
+
+    runs: tuple[RunFacts, ...]
+
+
 def keep_terminal_states(transition):
     """A run that is over stays as it is."""
     if transition.previous is not None and transition.previous.is_terminal:
@@ -101,6 +124,28 @@ def wait_for_scheduled_time(transition):
         seconds = int((transition.previous.scheduled_time - transition.now).total_seconds())
         if seconds > 0:
             return Wait(seconds, "The scheduled time has not come yet.")
+
+
+def end_missed_runs(transition):
+    """A run that has been due for longer than the catch-up window of its deployment ends, and does not start any more."""
+    if not (transition.starts and transition.leaves(StateType.SCHEDULED)) or transition.run_count or transition.is_backfill:
+        return
+    due, policy = transition.previous.scheduled_time, transition.policy
+    if transition.created is not None and policy.is_missed(due, transition.created, transition.now):
+        message = missed(due, policy.catchup_window_seconds)
+        return Reject(new_state(StateType.CANCELLED, transition.now, name=MISSED, message=message), message)
+
+
+def wait_for_room(transition):
+    """A flow run starts only where the concurrency limit of its deployment has room for it, or where it may take that of others."""
+    room = transition.room() if transition.starts else None
+    if room is None or room.free:
+        return
+    if room.overlap == Overlap.CANCEL_OTHER and not transition.is_backfill:
+        cancelled = room.cancelled_for(1)
+        if len(room.holders) - len(cancelled) < room.limit:
+            return Supersede(cancelled)
+    return Wait(ROOM_WAIT, no_room(room))
 
 
 def retrieve_cached_result(transition):
@@ -143,7 +188,7 @@ def rename_reruns(transition):
         return Rename("Retrying" if retried else "Rerunning")
 
 
-FLOW_RULES = (keep_terminal_states, wait_for_scheduled_time)
+FLOW_RULES = (keep_terminal_states, wait_for_scheduled_time, end_missed_runs, wait_for_room)
 TASK_RULES = (
     retrieve_cached_result,
     wait_for_concurrency_slots,
@@ -156,10 +201,13 @@ TASK_RULES = (
 
 def judge(transition, rules):
     """Return the verdict on `transition`, an Accept, Reject, Wait or Abort: that of the first rule that has one, Accept if none has."""
+    superseded = ()
     for rule in rules:
         verdict = rule(transition)
-        if isinstance(verdict, Rename):
+        if isinstance(verdict, Supersede):
+            superseded += verdict.runs
+        elif isinstance(verdict, Rename):
             transition = replace(transition, proposed=replace(transition.proposed, name=verdict.name))
         elif verdict is not None:
             return verdict
-    return Accept(transition.proposed)
+    return Accept(transition.proposed, superseded)

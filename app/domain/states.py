@@ -22,6 +22,8 @@ class StateType(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+# Those in which somebody has a run in hand
+HELD = (StateType.PENDING, StateType.RUNNING)
 TERMINAL = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED})
 
 NO_DETAILS = {

@@ -6,7 +6,7 @@ terminal; a test compares the two.
 
 from functools import lru_cache
 
-from sqlalchemy import Integer, Text, Uuid, bindparam, func, literal, select, true, update
+from sqlalchemy import Integer, Text, Uuid, bindparam, func, literal, or_, select, true, update
 from sqlalchemy import insert as plain_insert
 
 from app.db.engine import writes_in_with
@@ -17,6 +17,7 @@ from app.domain.ids import new_id
 from app.domain.states import NO_DETAILS
 from app.repositories.filtering import read_filters, where
 from app.repositories.flow_runs import COLUMNS, FlowRuns
+from app.repositories.starts import IS_MISSED, LIMITED
 
 FLOW_RUN, FLOW_RUN_STATE, LEASE = FlowRun.__table__, FlowRunState.__table__, Lease.__table__
 
@@ -85,6 +86,13 @@ def _due(shape):
 
 
 @lru_cache(maxsize=128)
+def _due_by_policies(shape):
+    """Return the same of the runs that policies let start: those of `chosen`, and those of deployments without a concurrency limit."""
+    may_start = or_(FLOW_RUN.c.id.in_(bindparam("chosen", type_=Uuid, expanding=True)), FLOW_RUN.c.deployment_id.not_in(LIMITED))
+    return _due(shape).where(may_start, ~IS_MISSED)
+
+
+@lru_cache(maxsize=128)
 def _claim(shape):
     """Return the statement that claims runs, for a database whose WITH clauses can write."""
     due = _due(shape).cte("due")
@@ -105,10 +113,11 @@ class Claims:
     def __init__(self, session, flow_runs):
         self.session, self.flow_runs = session, flow_runs
 
-    def claim(self, filters, limit, state, *, expires_at, work_queue_id, worker):
+    def claim(self, filters, limit, state, *, expires_at, work_queue_id, worker, chosen=None):
         """Take up to `limit` due runs that meet `filters` to `state`, each under a new lease; skip those that others hold.
 
-        Return pairs of a lease id and the run's answer, longest due first. On PostgreSQL this is one statement.
+        With `chosen`, ids, only these are taken of deployments with a concurrency limit, and none that is missed. Return pairs of a lease
+        id and the run's answer, longest due first. On PostgreSQL, and without `chosen`, this is one statement.
         """
         shape, parameters = read_filters(filters)
         now = state.timestamp
@@ -116,12 +125,13 @@ class Claims:
         types = {"new_state_type": state.type.value, "new_state_name": state.name}
         entry = types | {"now": now, "new_message": state.message}
         lease = {"now": now, "lease_expires_at": expires_at, "lease_work_queue_id": work_queue_id, "lease_worker": worker}
-        if writes_in_with(self.session):
+        if chosen is None and writes_in_with(self.session):
             ids = [{"place": place} | _new_ids() for place in range(1, limit + 1)]
             found = [row._asdict() for row in self.session.execute(_claim(shape), parameters | entry | lease | {"given": ids})]
             pairs = [(run.pop("lease_id"), run) for run in found]
         else:
-            due = self.session.execute(_due(shape), parameters)
+            statement = _due(shape) if chosen is None else _due_by_policies(shape)
+            due = self.session.execute(statement, parameters | ({} if chosen is None else {"chosen": chosen}))
             found = [row._asdict() | {"place": place} | _new_ids() for place, row in enumerate(due, 1)]
             if not found:
                 return []

@@ -58,8 +58,7 @@ INSERT = insert(DEPLOYMENT).on_conflict_do_nothing(index_elements=[DEPLOYMENT.c.
 SET = update(DEPLOYMENT).where(DEPLOYMENT.c.id == bindparam("wanted"))
 UPDATE = SET.returning(*_WRITTEN)
 RENAME = SET.values(name=bindparam("new_name"))
-PAUSE = ("pause_note", "paused_until", "paused_since")
-
+PAUSE = ("pause_note", "paused_until", "paused_since", "failures_in_a_row")
 
 PAUSE_ENDED = (
     STORED.where(DEPLOYMENT.c.paused_until <= Now(bindparam("now", type_=UtcDateTime)))
@@ -74,6 +73,7 @@ _ACTIVITIES = rows(
     pause_note=Text,
     paused_until=UtcDateTime,
     paused_since=UtcDateTime,
+    failures_in_a_row=Integer,
 )
 ACTIVITY = ("is_schedule_active", *PAUSE)
 SET_ACTIVITIES = (
@@ -167,6 +167,23 @@ class Deployments(FilteredRepository):
             values = [{"deployment_id": one.id} | {name: getattr(one, name) for name in ACTIVITY} for one in deployments]
             self.session.execute(SET_ACTIVITIES, {"deployments": values, "now": self.clock()})
 
+    def set_start_policy(self, id, policy, failures):
+        """Write the `StartPolicy` of the deployment `id`, and how many failures in a row it has seen."""
+        values = {"failures_in_a_row": failures, "updated": self.clock()} | vars(policy)
+        self.session.execute(SET, values | {"wanted": id})
+
+    def set_failures(self, id, number):
+        """Write how many runs of the deployment `id` have failed in a row."""
+        self.session.execute(SET, {"wanted": id, "failures_in_a_row": number})
+
+    def stored(self, id):
+        """Return the `Deployment` `id`, unlocked. Raise NotFound."""
+        return self._require_stored(_BY_ID, id)
+
+    def start_policy_of(self, id):
+        """Return the `StartPolicy` of the deployment `id`. Raise NotFound."""
+        return self.stored(id).start_policy
+
     def lock_found(self, filters):
         """Lock the deployments that meet `filters`, in order of id. Return the `Deployment`s."""
         shape, parameters = read_filters(filters)
@@ -180,7 +197,7 @@ class Deployments(FilteredRepository):
 
     def pause_of(self, id):
         """Return whether a deployment is paused, why, until when and since when. Raise NotFound."""
-        deployment = self._require_stored(_BY_ID, id)
+        deployment = self.stored(id)
         return {
             "paused": not deployment.is_schedule_active,
             "note": deployment.pause_note,

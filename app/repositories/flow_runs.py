@@ -4,6 +4,7 @@ from sqlalchemy import bindparam, select
 
 from app.db.engine import writes_in_with
 from app.db.models import FlowRun, FlowRunState, TaskRun
+from app.domain.states import HELD
 from app.repositories import new_runs
 from app.repositories.json_text import with_flow_runner
 from app.repositories.runs import SHARED_COLUMNS, Runs, RunStatements, RunWriter, answer_columns, run_sorts
@@ -44,7 +45,7 @@ class FlowRuns(Runs):
     kind = "Flow run"
     sorts = run_sorts(FLOW_RUN)
     unique = UNIQUE
-    statements = RunStatements(FLOW_RUN, FLOW_RUN_STATE, COLUMNS, UNIQUE, locked=("deployment_id", "parent_task_run_id"))
+    statements = RunStatements(FLOW_RUN, FLOW_RUN_STATE, COLUMNS, UNIQUE, locked=("parent_task_run_id", "backfill_id"))
     selection = statements.selection
     writer = RunWriter(selection, with_flow_runner(select(*COLUMNS), **RunWriter.computed))
     # itself, then those that its task runs stand for, as transitions lock them; a deletion would lock the latter last
@@ -63,13 +64,14 @@ class FlowRuns(Runs):
         """Create a run of a deployment as one statement: with the columns `values`, over the deployment's parameters, tags and runner.
 
         Return its answer; None, with nothing done, where that is not all there is to it: no such deployment, a run with the same
-        idempotency key, maybe more than `most_tags` tags, or a database that cannot do it. It is one round trip in place of three.
+        idempotency key, maybe more than `most_tags` tags, a concurrency limit that the run counts under, or a database that cannot do it.
+        It is one round trip in place of three.
         """
         if not writes_in_with(self.session):
             return None
         now = self.clock()
         columns, members, entry = self._new(values, state, now)
-        statement = new_runs.create_of_deployment(self.statements, tuple(columns))
+        statement = new_runs.create_of_deployment(self.statements, tuple(columns), state.type in HELD)
         bounds = {"wanted": deployment_id, "number_of_tags": len(values["tags"]), "most_tags": most_tags}
         row = self.session.execute(statement, new_runs.run_parameters(columns) | entry | bounds).one_or_none()
         return row and self.with_state(row._asdict(), members, now)

@@ -12,8 +12,6 @@ from app.domain.states import StateType
 FLOW_RUN, FLOW_RUN_STATE = FlowRun.__table__, FlowRunState.__table__
 LEASE = Lease.__table__
 
-HELD = (StateType.PENDING, StateType.RUNNING)
-
 _IDS = bindparam("ids", type_=Uuid, expanding=True)
 _HOLDS = (
     LEASE.c.id == bindparam("lease_id"),

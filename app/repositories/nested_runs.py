@@ -5,8 +5,7 @@ from dataclasses import replace
 from sqlalchemy import Uuid, bindparam, delete, literal, or_, select
 
 from app.db.models import ConcurrencySlot, FlowRun, Lease, TaskRun
-from app.domain.states import TERMINAL, State, StateType, new_state
-from app.repositories.leases import HELD
+from app.domain.states import HELD, TERMINAL, State, StateType, new_state
 from app.repositories.runs import TIMES
 
 FLOW_RUN, TASK_RUN, SLOT, LEASE = FlowRun.__table__, TaskRun.__table__, ConcurrencySlot.__table__, Lease.__table__

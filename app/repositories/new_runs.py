@@ -46,11 +46,11 @@ def create(statements, names):
 
 
 @lru_cache(maxsize=64)
-def create_of_deployment(statements, names):
+def create_of_deployment(statements, names, takes_room):
     """Return the same for a run of the deployment `wanted`, with the deployment's parameters and tags, and its runner unless one is named.
 
-    The deployment is kept from being deleted meanwhile. No row either where there is no such deployment, or where both may have more
-    tags than `most_tags`.
+    The deployment is kept from being deleted meanwhile. No row either where there is no such deployment, where both may have more tags than
+    `most_tags`, or, of a run that `takes_room`, where the deployment has a concurrency limit.
     """
     table = statements.table
     given = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
@@ -61,7 +61,9 @@ def create_of_deployment(statements, names):
     values["tags"] = ArrayUnion(DEPLOYMENT.c.tags, given["tags"])
     number = func.jsonb_array_length(DEPLOYMENT.c.tags) + bindparam("number_of_tags", type_=Integer)
     source = select(*values.values()).where(
-        DEPLOYMENT.c.id == bindparam("wanted", type_=Uuid), number <= bindparam("most_tags", type_=Integer)
+        DEPLOYMENT.c.id == bindparam("wanted", type_=Uuid),
+        number <= bindparam("most_tags", type_=Integer),
+        *([DEPLOYMENT.c.concurrency_limit.is_(None)] if takes_room else []),
     )
     return _create(statements, tuple(values), source.with_for_update(read=True, key_share=True))
 

@@ -127,6 +127,7 @@ class RunStatements:
         self.by_unique = self.selection.where(*(table.c[name] == bindparam(name) for name in unique))
         # parameters and inputs may be megabytes, and a transition needs none of them
         self.lock = select(*(table.c[name] for name in (*LOCKED, *locked))).where(by_id).with_for_update(key_share=True)
+        self.state_id = select(table.c.state_id).where(by_id)
         self.update = update(table).where(by_id)
         key = [table.c[name] for name in unique]
         self.insert = insert(table).on_conflict_do_nothing(index_elements=key).returning(*columns)
@@ -232,6 +233,13 @@ class Runs(FilteredRepository):
         if run is None:
             raise NotFound(self.kind)
         return run, self.current_state(run)
+
+    def require_current_state(self, id):
+        """Return the `State` that the run `id` is in, or None. Raise NotFound."""
+        run = self.session.execute(self.statements.state_id, {"wanted": id}).one_or_none()
+        if run is None:
+            raise NotFound(self.kind)
+        return self.current_state(run)
 
     def current_state(self, run):
         """Return the `State` that the row `run` is in, or None."""

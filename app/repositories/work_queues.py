@@ -2,16 +2,17 @@
 
 from functools import lru_cache
 
-from sqlalchemy import Integer, bindparam, func, select, update
+from sqlalchemy import Integer, bindparam, func, or_, select, update
 
 from app.db.models import Agent, FlowRun, FlowRunState, Lease, WorkQueue
 from app.db.sql import insert
-from app.db.types import raw
+from app.db.types import UtcDateTime, raw
 from app.domain.ids import new_id
 from app.domain.names import random_name
 from app.errors import Conflict, NotFound
 from app.repositories.base import ListedRepository
 from app.repositories.filtering import read_filters, where
+from app.repositories.starts import POLICIES_EXIST
 
 WORK_QUEUE = WorkQueue.__table__
 AGENT = Agent.__table__
@@ -23,12 +24,23 @@ COLUMNS = (
 )
 SELECTION = select(*COLUMNS)
 BY_NAME = SELECTION.where(WORK_QUEUE.c.name == bindparam("name"))
-ROW = select(WORK_QUEUE).where(WORK_QUEUE.c.id == bindparam("wanted"))
+ROW = select(WORK_QUEUE, POLICIES_EXIST.label("policies_exist")).where(WORK_QUEUE.c.id == bindparam("wanted"))
 LOCK = ROW.with_for_update(key_share=True)
 KEEP = select(WORK_QUEUE.c.id).where(WORK_QUEUE.c.id == bindparam("wanted")).with_for_update(read=True, key_share=True)
 INSERT = insert(WORK_QUEUE).on_conflict_do_nothing(index_elements=[WORK_QUEUE.c.name]).returning(*COLUMNS)
 UPDATE = update(WORK_QUEUE).where(WORK_QUEUE.c.id == bindparam("wanted"))
 
+
+# who comes while another one notes it need not
+_STALE = select(WORK_QUEUE.c.id).where(
+    WORK_QUEUE.c.id == bindparam("wanted"),
+    or_(WORK_QUEUE.c.last_polled.is_(None), WORK_QUEUE.c.last_polled < bindparam("before", type_=UtcDateTime)),
+)
+NOTE_POLL = (
+    update(WORK_QUEUE)
+    .where(WORK_QUEUE.c.id.in_(_STALE.with_for_update(key_share=True, skip_locked=True)))
+    .values(last_polled=bindparam("now", type_=UtcDateTime))
+)
 
 _HOLDER = ("id", "name", "deployment_id", "state_type", "state_name")
 
@@ -74,7 +86,10 @@ class WorkQueues(ListedRepository):
         return self._require(BY_NAME, {"name": name})
 
     def row(self, id, *, lock=False):
-        """Return the whole row `id`; with `lock`, lock it against every other `lock` until the transaction ends. Raise NotFound."""
+        """Return the whole row `id`; with `lock`, lock it against every other `lock` until the transaction ends. Raise NotFound.
+
+        `policies_exist` says whether any deployment has a policy on starts.
+        """
         row = self.session.execute(LOCK if lock else ROW, {"wanted": id}).one_or_none()
         if row is None:
             raise NotFound(self.kind)
@@ -94,6 +109,10 @@ class WorkQueues(ListedRepository):
         parameters |= {"offset": offset} | ({} if limit is None else {"limit": limit})
         rows = self.session.execute(_holders(shape, limit is not None), parameters)
         return [row._asdict() for row in rows]
+
+    def note_poll(self, id, before):
+        """Note that work queue `id` has just been asked for runs, unless that was noted later than `before`."""
+        self.session.execute(NOTE_POLL, {"wanted": id, "before": before, "now": self.clock()})
 
     def record_poll(self, id, agent_id):
         """Note that an agent has just polled work queue `id`; one that is not known gets a name. Raise NotFound."""

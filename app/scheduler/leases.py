@@ -1,8 +1,7 @@
 """Leases that run out: the runs that their workers held can be claimed again."""
 
 from app.domain.instants import isoformat
-from app.domain.states import StateType, new_state
-from app.repositories.leases import HELD
+from app.domain.states import HELD, StateType, new_state
 from app.scheduler.passes import BatchedPass
 
 BATCH_SIZE = 50

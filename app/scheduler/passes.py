@@ -76,6 +76,10 @@ class BatchedPass:
             report.number += found
             more = found == self.batch_size
             report.seconds = time.perf_counter() - began
+        self.tell(report)
+        return report
+
+    def tell(self, report):
+        """Log what a pass did, if it did something."""
         if report.number:
             log.info("%s", report, extra={self.name.replace(" ", "_"): report.number, "seconds": round(report.seconds, 6)})
-        return report

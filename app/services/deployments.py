@@ -99,6 +99,20 @@ class DeploymentService:
         if until is not UNSET and until is not None and until <= self.clock():
             raise InvalidField("until", "Has passed; give a later instant, or null.")
 
+    def change_start_policy(self, id, changes):
+        """Make `StartPolicyChanges`. Return the `StartPolicy`. Raise NotFound. Runs that have started already go on."""
+        deployment = self.deployments.lock(id)
+        policy = changes.applied_to(deployment.start_policy)
+        same = policy.pause_after_failures == deployment.pause_after_failures
+        self.deployments.set_start_policy(id, policy, deployment.failures_in_a_row if same else 0)
+        return policy
+
+    def pause_after_failures(self, id, note):
+        """Pause a locked deployment because its runs fail, unless it is paused already."""
+        deployment = self.deployments.lock(id)
+        if deployment.is_schedule_active:
+            self._pause([deployment], note, None)
+
     def schedule(self, id, start=None, end=None, max_runs=None):
         """Make the runs of the default schedule in [start, end], at most `max_runs`; the defaults are those of the policy.
 

@@ -23,6 +23,8 @@ class RunService:
         One with the same flow and idempotency key that exists already is returned as it is.
         """
         state = self._first_state(run)
+        if run.deployment_id is not None:
+            state = self.unit.start_service.first_state(run.deployment_id, state)
         document, created = self.flow_runs.create(_columns(run), state)
         if created:
             self.unit.orchestration.tell_parent(document["id"], document["parent_task_run_id"], state)

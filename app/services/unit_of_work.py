@@ -9,6 +9,7 @@ from app.repositories.block_types import BlockTypes
 from app.repositories.concurrency_limits import ConcurrencyLimits
 from app.repositories.deployment_schedules import DeploymentSchedules
 from app.repositories.deployments import Deployments
+from app.repositories.explanations import Explanations
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.flows import Flows
 from app.repositories.heartbeats import Heartbeats
@@ -20,15 +21,18 @@ from app.repositories.observation import Observation
 from app.repositories.retention import Retention
 from app.repositories.saved_searches import SavedSearches
 from app.repositories.scheduled_runs import ScheduledRuns
+from app.repositories.starts import Starts
 from app.repositories.task_run_graph import TaskRunGraph
 from app.repositories.task_runs import TaskRuns
 from app.repositories.work_queues import WorkQueues
 from app.services.deployment_schedules import DeploymentScheduleService
 from app.services.deployments import DeploymentService
+from app.services.explanations import ExplanationService
 from app.services.files import FileService
 from app.services.orchestration import Orchestration
 from app.services.runs import RunService
 from app.services.scheduled_runs import ScheduledRunService
+from app.services.starts import StartService
 from app.services.work_queues import WorkQueueService
 
 
@@ -68,6 +72,7 @@ class UnitOfWork:
     heartbeats = cached_property(lambda self: self._repository(Heartbeats))
     leases = cached_property(lambda self: self._repository(Leases))
     keys = cached_property(lambda self: self._repository(Keys))
+    explanations = cached_property(lambda self: self._repository(Explanations))
     logs = cached_property(lambda self: self._repository(Logs))
     saved_searches = cached_property(lambda self: self._repository(SavedSearches))
     work_queues = cached_property(lambda self: self._repository(WorkQueues))
@@ -75,6 +80,7 @@ class UnitOfWork:
     applied = cached_property(lambda self: self._repository(AppliedObjects))
     block_types = cached_property(lambda self: self._repository(BlockTypes))
     block_schemas = cached_property(lambda self: self._repository(BlockSchemas))
+    starts = cached_property(lambda self: Starts(self.session, self.clock, self.flow_runs))
     block_documents = cached_property(lambda self: BlockDocuments(self.session, self.clock, self.parts.vault))
 
     deployment_service = cached_property(DeploymentService)
@@ -82,5 +88,7 @@ class UnitOfWork:
     scheduled_run_service = cached_property(ScheduledRunService)
     run_service = cached_property(RunService)
     orchestration = cached_property(Orchestration)
+    explanation_service = cached_property(ExplanationService)
+    start_service = cached_property(StartService)
     work_queue_service = cached_property(WorkQueueService)
     file_service = cached_property(FileService)

@@ -1,6 +1,6 @@
 """`app.db.sql`: the constructs mean the same on both databases, whatever the values."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from hypothesis import HealthCheck, example, given, settings
@@ -9,7 +9,7 @@ from sqlalchemy import Float, Integer, Text, Uuid, bindparam, cast, func, litera
 
 from app.config import Settings
 from app.db.session import Database
-from app.db.sql import ArrayContainsAll, ContainsText, EpochMicroseconds, IsEmptyArray, Now, UuidText, json_with_ids, rows
+from app.db.sql import ArrayContainsAll, ContainsText, EarlierBy, EpochMicroseconds, IsEmptyArray, Now, UuidText, json_with_ids, rows
 from app.db.types import Json, JsonRows, Substring, UtcDateTime
 from app.domain.instants import microseconds
 
@@ -82,3 +82,11 @@ def test_instants_are_microseconds_and_ids_are_text_with_hyphens(database, insta
     assert value_of(database, UuidText(GIVEN.c.id), rows=given_rows) == str(id)
     document = value_of(database, json_with_ids({"a": 1, "id": None}, id=GIVEN.c.id), rows=given_rows)
     assert document == {"a": 1, "id": str(id)}
+
+
+@given(instant=st.datetimes(datetime(1990, 1, 1), datetime(2190, 1, 1), timezones=st.just(UTC)), seconds=st.integers(1, 600_000_000))
+@SHARED_DATABASE
+def test_an_instant_less_seconds_is_what_python_says_to_the_millisecond(database, instant, seconds):
+    instant = instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+    found = value_of(database, EarlierBy(bindparam("instant", type_=UtcDateTime), cast(literal(seconds), Integer)), instant=instant)
+    assert found == instant - timedelta(seconds=seconds)

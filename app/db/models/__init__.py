@@ -1,6 +1,7 @@
 """The tables."""
 
 from app.db.models.applied import Applied
+from app.db.models.backfills import Backfill
 from app.db.models.base import Base
 from app.db.models.block_documents import BlockDocument, BlockDocumentReference
 from app.db.models.block_schemas import BlockSchema, BlockSchemaReference
@@ -23,6 +24,7 @@ __all__ = [
     "Agent",
     "ApiKey",
     "Applied",
+    "Backfill",
     "Base",
     "BlockDocument",
     "BlockDocumentReference",

@@ -12,7 +12,7 @@ from app.db.models.runs import STATE_TYPES, Run, RunState
 class FlowRun(Run, Base):
     """A run of a flow. An auto-scheduled one is identified by its idempotency key, which names deployment, schedule and occurrence.
 
-    `schedule_id` is that of the schedule that made it, which may be gone by now.
+    `schedule_id` is that of the schedule that made it, which may be gone by now, `backfill_id` that of the backfill that did.
     """
 
     __tablename__ = "flow_run"
@@ -29,6 +29,7 @@ class FlowRun(Run, Base):
     auto_scheduled: Mapped[bool] = mapped_column(server_default=false())
     schedule_id: Mapped[uuid.UUID | None]
     schedule_slug: Mapped[str | None] = mapped_column(String(63))
+    backfill_id: Mapped[uuid.UUID | None]
     flow_runner_type: Mapped[str | None]
     flow_runner_config: Mapped[dict | None]
 
@@ -38,6 +39,8 @@ class FlowRun(Run, Base):
         parent = text("parent_task_run_id IS NOT NULL")
         version = text("flow_version IS NOT NULL")
         unstarted = text("end_time IS NULL AND state_type IN ('CANCELLED', 'COMPLETED', 'FAILED')")
+        held = text("state_type IN ('PENDING', 'RUNNING')")
+        backfill = text("backfill_id IS NOT NULL")
         return (
             *cls.shared_arguments(),
             UniqueConstraint("flow_id", "idempotency_key"),
@@ -47,6 +50,9 @@ class FlowRun(Run, Base):
             Index(None, "flow_runner_type"),
             # those that ended before they started, which have no end time, for retention
             Index("ix_flow_run_ended_unstarted", "updated", "id", postgresql_where=unstarted, sqlite_where=unstarted),
+            # those that take up room under the concurrency limits of deployments
+            Index("ix_flow_run_held", "deployment_id", postgresql_where=held, sqlite_where=held),
+            Index("ix_flow_run_backfill_id", "backfill_id", "state_type", postgresql_where=backfill, sqlite_where=backfill),
         )
 
 

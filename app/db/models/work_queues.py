@@ -10,7 +10,10 @@ from app.db.models.base import Base, Updated
 
 
 class WorkQueue(Updated, Base):
-    """A view of the runs that are due, which agents poll. `filter` has members `tags`, `deployment_ids` and `flow_runner_types`."""
+    """A view of the runs that are due, which agents poll. `filter` has members `tags`, `deployment_ids` and `flow_runner_types`.
+
+    `last_polled` is when somebody asked it for runs last, to some seconds.
+    """
 
     __tablename__ = "work_queue"
     __table_args__ = (UniqueConstraint("name"),)
@@ -20,6 +23,7 @@ class WorkQueue(Updated, Base):
     description: Mapped[str]
     is_paused: Mapped[bool] = mapped_column(server_default=false())
     concurrency_limit: Mapped[int | None] = mapped_column(Integer)
+    last_polled: Mapped[datetime | None]
 
 
 class Agent(Updated, Base):
