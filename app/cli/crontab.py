@@ -51,7 +51,7 @@ def _deployment(line, flow, has_users, variables, names):
         raise ValueError(f"has not all of {wanted}")
     if parts[0].lower() == "@reboot":
         raise ValueError("@reboot has no times; allowed are five fields, and @hourly, @daily, @weekly, @monthly, @yearly and their like")
-    schedule = {"cron": " ".join(parts[:count])}
+    schedule: dict[str, object] = {"cron": " ".join(parts[:count])}
     if zone := variables.get("CRON_TZ"):
         schedule["timezone"] = zone
     if count == 5 and _both_days(parts[2], parts[4]):

@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from typing import Any, NoReturn
 
 import click
@@ -87,7 +88,9 @@ def _read(name, text, errors):
     reader = Reader(text, current().bounds.json_depth)
     try:
         # a file without a word wants nothing
-        return WantedFile(name, reader, File().load({} if reader.value is None else reader.value))
+        data: Any = {} if reader.value is None else reader.value
+        wanted: Any = File().load(data)
+        return WantedFile(name, reader, wanted)
     except ValidationError as error:
         for loc, reason in sorted(_flat(error.messages), key=lambda one: reader.line(one[0])):
             if reason == UNKNOWN and (allowed := allowed_at(loc[:-1])):
