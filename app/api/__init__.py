@@ -25,6 +25,7 @@ from app.api import (
     work_queues,
 )
 from app.api.http import guards, pages, parsing, problems, swagger_ui
+from app.api.http.compression import compress
 from app.api.http.openapi import Api
 from app.api.http.request_log import log_requests
 from app.schemas.context import LoadContext
@@ -86,6 +87,7 @@ def init_app(app, version):
     app.before_request(metrics.check_address)
     app.after_request(guards.read_the_rest)
     log_requests(app)
+    app.after_request(compress)
     app.register_blueprint(swagger_ui.page)
     app.register_blueprint(swagger_ui.assets)
     api = Api(app, {"info": {"description": DESCRIPTION.strip()}, "servers": [{"url": "/", "description": "This server"}]})

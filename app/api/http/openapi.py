@@ -27,6 +27,7 @@ from app.schemas.context import Context
 from app.schemas.problems import EXAMPLES, Problem
 
 REQUEST_ID = "X-Request-ID"
+NOT_MODIFIED = "NotModified"
 
 # status: name of the component, when it is answered
 ERRORS = {
@@ -49,6 +50,7 @@ HEADERS = {
         "description": "The request's own `X-Request-ID`, or one made for it. The server's log has it.",
         "schema": {"type": "string"},
     },
+    "ETag": {"description": "Which answer this is; `If-None-Match` with it asks for another.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 0}},
 }
 # name: (description, example) of the parameters in paths
@@ -100,6 +102,9 @@ class Plugin(BasePlugin):
             answers = {status: answer for status, answer in responses.items() if status < 400}
             for answer in answers.values():
                 answer["headers"] = {REQUEST_ID: REQUEST_ID} | answer.get("headers", {})
+            if method == "get" and getattr(view, "read_only", False):
+                answers[200]["headers"] = answers[200]["headers"] | {"ETag": "ETag"}
+                answers[304] = NOT_MODIFIED
             operation["operationId"] = view.__name__
             operation["responses"] = answers | {status: ERRORS[status][0] for status in sorted(statuses)}
 
@@ -156,6 +161,8 @@ class Api(SmorestApi):
         self.ma_plugin.converter.add_attribute_function(attributes)
         for name, header in HEADERS.items():
             self.spec.components.header(name, header)
+        unchanged = {"description": "The client has this answer already: it sent its `ETag` in `If-None-Match`."}
+        self.spec.components.response(NOT_MODIFIED, unchanged | {"headers": {REQUEST_ID: REQUEST_ID, "ETag": "ETag"}}, lazy=True)
         for status, (name, description) in ERRORS.items():
             headers = {REQUEST_ID: REQUEST_ID} | ({"Retry-After": "Retry-After"} if status == 503 else {})
             content = {PROBLEM: {"schema": Problem, "example": EXAMPLES[status]}}

@@ -1,10 +1,12 @@
 """One transaction around a view, and its result as JSON."""
 
+import base64
+import hashlib
 from collections.abc import Callable
 from functools import wraps
 
 import orjson
-from flask import Response, current_app, g
+from flask import Response, current_app, g, request
 
 from app.db import migrate
 from app.services.unit_of_work import UnitOfWork
@@ -55,19 +57,32 @@ def transaction(read_only=False):
         @wraps(view)
         def answer(*args, **kwargs):
             result = in_transaction(lambda: view(*args, **kwargs), read_only)
-            return json_response(*result) if isinstance(result, tuple) else json_response(result)
+            response = json_response(*result) if isinstance(result, tuple) else json_response(result)
+            return tagged(response) if read_only and request.method in ("GET", "HEAD") else response
 
         # for the API document: such a route may answer 503
         answer.in_transaction = True  # pyright: ignore[reportAttributeAccessIssue] -- the stub of wraps knows no attributes of functions
+        # ... and one that reads has an ETag
+        answer.read_only = read_only  # pyright: ignore[reportAttributeAccessIssue]
         return answer
 
     return decorate
 
 
+def tagged(response):
+    """Return `response` with an ETag, or 304 in its place where the client has what it says already (RFC 9110)."""
+    # of the answer as it is, estimates included; a weak one, which is the same in every content coding
+    tag = base64.urlsafe_b64encode(hashlib.blake2b(response.get_data(), digest_size=15).digest()).decode()
+    if "If-None-Match" in request.headers and request.if_none_match.contains_weak(tag):
+        response = json_response(None, 304)
+    response.set_etag(tag, weak=True)
+    return response
+
+
 def json_response(value, status=200, headers=None):
-    """Return `value` as a JSON response; without a body for 204."""
-    if status == 204:
-        response = Response(status=204, headers=headers)
+    """Return `value` as a JSON response; without a body for 204 and 304."""
+    if status in (204, 304):
+        response = Response(status=status, headers=headers)
         # a type without a body is Flask's default, not ours to promise
         del response.headers["Content-Type"]
         return response
