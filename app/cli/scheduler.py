@@ -11,6 +11,7 @@ from app.cli.command_group import CommandGroup, mintaka, require_current
 from app.cli.output import Progress, output_option, print_json
 from app.cli.signals import stop_signals
 from app.domain.plurals import counted
+from app.scheduler.backfills import BackfillPass
 from app.scheduler.late_runs import LateRunMarker
 from app.scheduler.leases import LeaseExpiry
 from app.scheduler.loop import Scheduler
@@ -29,8 +30,8 @@ def run(once, all_active, output):
     """Keep the runs of active schedules made ahead of time, until stopped.
 
     One pass every MINTAKA_SCHEDULER_LOOP_SECONDS. Beside it, every MINTAKA_LATE_RUNS_LOOP_SECONDS, runs that nobody has started in time are
-    marked late, claimed runs whose lease has run out go back to be claimed again, pauses that have an end are ended, and due runs that are
-    not to start, by the policies of their deployments, end. On PostgreSQL any number of schedulers may run at once. SIGINT (Ctrl-C) and
+    marked late, claimed runs whose lease has run out go back to be claimed again, pauses that have an end are ended, due runs that are
+    not to start, by the policies of their deployments, end, and backfills make their next runs. On PostgreSQL any number of schedulers may run at once. SIGINT (Ctrl-C) and
     SIGTERM end it with exit code 0, after the batches it is at. A deployment whose schedule fails delays no other, and is no failure of the
     pass.
 
@@ -49,7 +50,13 @@ def run(once, all_active, output):
     parts = mintaka()
     settings = parts.settings
     worker = Scheduler(parts, settings.scheduler_batch_size)
-    beside = [PauseEnd(parts), LeaseExpiry(parts), PolicyPass(parts), LateRunMarker(parts, settings.late_runs_after_seconds)]
+    beside = [
+        PauseEnd(parts),
+        LeaseExpiry(parts),
+        PolicyPass(parts),
+        BackfillPass(parts),
+        LateRunMarker(parts, settings.late_runs_after_seconds),
+    ]
     with stop_signals() as stop:
         if once:
             _run_once(worker, beside, all_active, stop, output)

@@ -6,7 +6,7 @@
   const ZEROS = "00000000-0000-0000-0000-000000000000";
   // Deleting one takes those behind it along
   const CHAIN = ["flow", "deployment", "flow_run", "task_run"];
-  const KINDS = [...CHAIN, "flow_run_state", "task_run_state", "concurrency_limit", "saved_search", "work_queue", "lease", "block_type", "block_schema", "block_document"];
+  const KINDS = [...CHAIN, "flow_run_state", "task_run_state", "concurrency_limit", "saved_search", "work_queue", "lease", "backfill", "block_type", "block_schema", "block_document"];
   const ZEROS_IN_BODY = new RegExp(`("(${KINDS.join("|")})_id"\\s*:\\s*(?:\\{\\s*"any_"\\s*:\\s*\\[\\s*)?")${ZEROS}"`, "g");
   const ZEROS_IN_QUERY = new RegExp(`([?&](${KINDS.join("|")})_id=)${ZEROS}`, "g");
   const STORE = "mintaka.made";
@@ -31,7 +31,7 @@
   }
 
   function learn(path, method, response) {
-    const kind = path.endsWith("/create_flow_run") ? "flow_run" : kindOf(path);
+    const kind = path.endsWith("/create_flow_run") ? "flow_run" : path.endsWith("/backfills") ? "backfill" : kindOf(path);
     const [claim] = path.endsWith("/claim_runs") && response.status === 200 ? response.body : [];
     if (claim) {
       made.lease = claim.lease_id;
