@@ -14,8 +14,8 @@ blueprint = Blueprint("Backfills", __name__, url_prefix="/api", description="Run
 def create_backfill(asked, id):
     """Begin a backfill.
 
-    A schedule that is not active, and a deployment that is paused, can be backfilled too. Bounds and exclusions of the schedule hold, jitter
-    does not. Changes of the schedule that come later do not concern it.
+    A schedule that is not active, and a deployment that is paused, can be backfilled too. Bounds and exclusions of the schedule hold,
+    jitter does not. Changes of the schedule that come later do not concern it. With `dry_run`, 200 says what it would do.
     """
     new, is_dry = asked
     if is_dry:
@@ -43,8 +43,7 @@ def read_backfills(body):
 
     Those that meet all criteria, the newest first.
     """
-    states = (body.get("state") or {}).get("any_")
-    return unit_of_work().backfills.find(body, states, body["limit"], body["offset"])
+    return unit_of_work().backfills.find(body, body["limit"], body["offset"])
 
 
 @blueprint.post("/backfills/<id:id>/pause")

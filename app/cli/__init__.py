@@ -8,6 +8,7 @@ def all_commands():
     import app.cli.explanations
     import app.cli.pauses
     import app.cli.policies  # noqa: F401
+    from app.cli.backfills import backfill
     from app.cli.blocks import blocks
     from app.cli.concurrency_limits import concurrency_limits
     from app.cli.db import db
@@ -20,7 +21,7 @@ def all_commands():
     from app.cli.work_queues import work_queues
     from app.cli.worker import worker
 
-    return blocks, concurrency_limits, db, deployments, flows, runs, scheduler, serve, web, work_queues, worker
+    return backfill, blocks, concurrency_limits, db, deployments, flows, runs, scheduler, serve, web, work_queues, worker
 
 
 def init_app(app):

@@ -258,8 +258,8 @@ def _print_state(state):
 
 def with_names(unit, documents):
     """Return documents of flow runs with the names of their flows, and FLOW/NAME of their deployments (None without one)."""
-    flows = _names(unit.flows, "flows", {document["flow_id"] for document in documents})
-    deployments = _names(unit.deployments, "deployments", {document["deployment_id"] for document in documents} - {None})
+    flows = names_of(unit.flows, "flows", {document["flow_id"] for document in documents})
+    deployments = names_of(unit.deployments, "deployments", {document["deployment_id"] for document in documents} - {None})
     named = []
     for document in documents:
         flow, deployment = flows.get(document["flow_id"]), deployments.get(document["deployment_id"])
@@ -267,10 +267,16 @@ def with_names(unit, documents):
     return named
 
 
-def _names(repository, entity, ids):
+def names_of(repository, entity, ids):
+    """Return the names of what `repository` has under `ids`: {id: name}."""
+    return {found["id"]: found["name"] for found in found_by_ids(repository, entity, ids)}
+
+
+def found_by_ids(repository, entity, ids):
+    """Return the documents that `repository` has under `ids`."""
     ids = sorted(ids)
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
-    return {found["id"]: found["name"] for chunk in chunks for found in repository.find({entity: {"id": {"any_": chunk}}}, None)}
+    return [found for chunk in chunks for found in repository.find({entity: {"id": {"any_": chunk}}}, None)]
 
 
 def print_runs(documents):

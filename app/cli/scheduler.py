@@ -31,9 +31,9 @@ def run(once, all_active, output):
 
     One pass every MINTAKA_SCHEDULER_LOOP_SECONDS. Beside it, every MINTAKA_LATE_RUNS_LOOP_SECONDS, runs that nobody has started in time are
     marked late, claimed runs whose lease has run out go back to be claimed again, pauses that have an end are ended, due runs that are
-    not to start, by the policies of their deployments, end, and backfills make their next runs. On PostgreSQL any number of schedulers may run at once. SIGINT (Ctrl-C) and
-    SIGTERM end it with exit code 0, after the batches it is at. A deployment whose schedule fails delays no other, and is no failure of the
-    pass.
+    not to start, by the policies of their deployments, end, and backfills make their next runs. On PostgreSQL any number of schedulers may
+    run at once. SIGINT (Ctrl-C) and SIGTERM end it with exit code 0, after the batches it is at. A deployment whose schedule fails delays
+    no other, and is no failure of the pass.
 
     --once prints how many runs it made for how many deployments, and in how long, and the same of the other passes. --all
     serves after the settings that say how far ahead runs are made were changed.

@@ -61,7 +61,13 @@ RUNNING = (
 )
 
 _OF_BACKFILL = FLOW_RUN.c.backfill_id == bindparam("wanted", type_=Uuid)
-COUNT_ACTIVE = select(func.count()).select_from(FLOW_RUN).where(_OF_BACKFILL, FLOW_RUN.c.state_type.in_([kind.value for kind in ACTIVE]))
+_ACTIVE_ONES = (
+    select(FLOW_RUN.c.id)
+    .where(_OF_BACKFILL, FLOW_RUN.c.state_type.in_([kind.value for kind in ACTIVE]))
+    .limit(bindparam("most", type_=Integer))
+    .subquery("active")
+)
+COUNT_ACTIVE = select(func.count()).select_from(_ACTIVE_ONES)
 COUNTS_OF = (
     select(
         FLOW_RUN.c.backfill_id,
@@ -149,13 +155,15 @@ INSERT_RUNS, INSERT_STATES = _insert_runs(), _insert_states()
 
 
 @lru_cache(maxsize=64)
-def _find(shape, by_state):
-    found = _ANSWER
+def _meeting(statement, shape, by_state):
+    """Return `statement`, one of those below, for backfills of deployments that meet filters of a shape, in one of `states`."""
     if shape:
-        found = found.where(BACKFILL.c.deployment_id.in_(select(DEPLOYMENT.c.id).where(*where("deployments", shape))))
-    if by_state:
-        found = found.where(BACKFILL.c.state.in_(bindparam("states", type_=Text, expanding=True)))
-    return part_of(found.order_by(BACKFILL.c.id.desc()))
+        statement = statement.where(BACKFILL.c.deployment_id.in_(select(DEPLOYMENT.c.id).where(*where("deployments", shape))))
+    return statement.where(BACKFILL.c.state.in_(bindparam("states", type_=Text, expanding=True))) if by_state else statement
+
+
+FIND = part_of(_ANSWER.order_by(BACKFILL.c.id.desc()))
+COUNT = select(func.count()).select_from(BACKFILL)
 
 
 class Backfills:
@@ -171,11 +179,22 @@ class Backfills:
             raise NotFound(KIND)
         return self._documents([row])[0]
 
-    def find(self, filters, states, limit, offset=0):
-        """Return the answers for the backfills of deployments that meet `filters`, in one of `states` (None: any), the newest first."""
+    def find(self, filters, limit, offset=0, sort=None):
+        """Return the answers for up to `limit` (None: all) backfills that meet `filters`, the newest first.
+
+        They are on their `deployments` and their `state`.
+        """
+        statement, parameters = self._filtered(FIND, filters)
+        return self._documents(self.session.execute(statement, parameters | {"limit": limit, "offset": offset}).all())
+
+    def count(self, filters):
+        """Return how many backfills meet `filters`."""
+        return self.session.scalar(*self._filtered(COUNT, filters))
+
+    def _filtered(self, statement, filters):
+        states = (filters.get("state") or {}).get("any_")
         shape, parameters = read_filters({"deployments": filters.get("deployments")})
-        parameters |= {"limit": limit, "offset": offset} | ({} if states is None else {"states": states})
-        return self._documents(self.session.execute(_find(shape, states is not None), parameters).all())
+        return _meeting(statement, shape, states is not None), parameters | ({} if states is None else {"states": states})
 
     def _documents(self, found):
         counts = {row.backfill_id: row for row in self.session.execute(COUNTS_OF, {"ids": [row.id for row in found]})} if found else {}
@@ -211,9 +230,9 @@ class Backfills:
         """Return the ids of up to `limit` RUNNING backfills, in order, greater than `after`."""
         return self.session.scalars(RUNNING, {"after": after, "limit": limit}).all()
 
-    def active(self, id):
-        """Return how many runs of the backfill `id` are SCHEDULED, PENDING or RUNNING."""
-        return self.session.scalar(COUNT_ACTIVE, {"wanted": id})
+    def active(self, id, most):
+        """Return how many runs of the backfill `id` are SCHEDULED, PENDING or RUNNING, or `most` if they are more."""
+        return self.session.scalar(COUNT_ACTIVE, {"wanted": id, "most": most})
 
     def delete_unstarted(self, id, *, lock_only=False):
         """Delete the runs of the backfill `id` that have never been started; with `lock_only`, do no more than lock them."""

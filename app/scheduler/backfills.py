@@ -1,4 +1,4 @@
-"""Backfills whose runs are to be made, and that nobody makes: those without a bound on active runs, and those whose last run was deleted."""
+"""Backfills with runs to be made that no end of a run makes: those without `max_active`, and those whose runs were deleted."""
 
 import time
 from uuid import UUID

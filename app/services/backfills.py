@@ -4,6 +4,7 @@ The next run is made in the transaction that ends one; the scheduler's pass make
 then the backfill.
 """
 
+import logging
 from uuid import UUID
 
 from app.domain import schedules
@@ -13,9 +14,12 @@ from app.errors import Conflict, InvalidField
 
 # Runs that a transaction makes, and occurrences that it looks at
 RUNS_AT_ONCE, LOOKS_AT_ONCE = 1_000, 5_000
+LOOKED_AHEAD = 500
 # Runs that the request makes which begins a backfill without `max_active`
 MADE_AT_BEGIN = 100
 SAMPLE = 10
+
+log = logging.getLogger("mintaka.backfills")
 
 
 class BackfillService:
@@ -43,7 +47,7 @@ class BackfillService:
         return self.backfills.require(row.id)
 
     def dry_run(self, deployment_id, new):
-        """Return what `begin` would do: `total` occurrences, of which `existing` get no run, and the others' `first`, `last` and `sample`."""
+        """Return what `begin` would do: `total` occurrences, how many are `existing`, and `first`, `last` and a `sample` of the others."""
         schedule, window = self._window(deployment_id, new)
         made, first, last, sample, position = 0, None, None, [], window.first
         while position is not None:
@@ -87,29 +91,57 @@ class BackfillService:
                 self._advance(row, RUNS_AT_ONCE)
 
     def work(self, id):
-        """Make runs of the backfill `id`, in as much as a transaction is to do. Return how many, and whether there is more to do at once."""
+        """Make runs of the backfill `id`, as many as one transaction makes. Return how many, and whether more can be made at once."""
         row = self.backfills.lock_free(id)
         return (0, False) if row is None else self._advance(row, RUNS_AT_ONCE)
 
     def _advance(self, row, limit):
-        """Make up to `limit` runs of a locked backfill as far as it may have more. Return how many, and whether there is more to do at once."""
-        room = limit if row.max_active is None else min(limit, row.max_active - self.backfills.active(row.id))
-        position, made, looked = row.next_occurrence, 0, 0
-        if row.state == BackfillState.RUNNING and position is not None and room > 0:
-            deployment, schedule = self.unit.deployments.require_for_run(row.deployment_id), _Kept(row)
-            while position is not None and made < room and looked < LOOKS_AT_ONCE:
-                number = min(room - made, LOOKS_AT_ONCE - looked)
-                found, position = self._wanted(schedule.window, schedule, row.reprocess, position, number)
-                looked += number
-                if found:
-                    parameters = {**deployment.parameters, **schedule.parameters, **row.parameters}
-                    made += self.backfills.insert_runs(row, deployment, parameters, schedule.id, found)
-        changes = {"made": row.made + made, "next_occurrence": position} if (made or position != row.next_occurrence) else {}
-        if position is None and not made and not self.backfills.active(row.id):
-            changes["state"] = BackfillState.COMPLETED
-        if changes:
-            self.backfills.update(row.id, **changes)
-        return made, position is not None and looked > 0 and (row.max_active is None or made < room)
+        """Make up to `limit` runs of a locked backfill, as far as it may have more, and end it when nothing is left.
+
+        Return how many, and whether more can be made at once.
+        """
+        room, made, position = self._room(row, limit), 0, row.next_occurrence
+        if room and position is not None:
+            try:
+                found, position = self._next(row, room)
+            except schedules.InvalidSchedule as error:
+                # the end of a run, and the other backfills, are not to fail with it
+                log.warning("backfill %s is paused: its schedule cannot be read any more: %s", row.id, error)
+                self.backfills.update(row.id, state=BackfillState.PAUSED)
+                return 0, False
+            made = len(found)
+        if made or position != row.next_occurrence:
+            self.backfills.update(row.id, made=row.made + made, next_occurrence=position)
+        if position is None and not made and not self.backfills.active(row.id, 1):
+            self.backfills.update(row.id, state=BackfillState.COMPLETED)
+        return made, room > 0 and position is not None and (row.max_active is None or made < room)
+
+    def _room(self, row, limit):
+        """Return how many runs a locked backfill may have beside those that are active, up to `limit`."""
+        if row.state != BackfillState.RUNNING:
+            return 0
+        return limit if row.max_active is None else min(limit, row.max_active - self.backfills.active(row.id, row.max_active))
+
+    def _next(self, row, number):
+        """Insert the next `number` runs of a locked backfill. Return their occurrences, and the position that follows them.
+
+        They are fewer where a transaction has looked at enough occurrences that get none.
+        """
+        deployment, schedule = self.unit.deployments.require_for_run(row.deployment_id), _Kept(row)
+        position, found, looked, ahead = row.next_occurrence, [], 0, number
+        while position is not None and len(found) < number and looked < LOOKS_AT_ONCE:
+            more, position = self._wanted(schedule.window, schedule, Reprocess(row.reprocess), position, ahead)
+            looked += ahead
+            # where most have a run already, one look at a time would take long
+            ahead = max(ahead, LOOKED_AHEAD)
+            left = number - len(found)
+            if len(more) > left:
+                position = more[left]
+            found += more[:left]
+        if found:
+            parameters = {**deployment.parameters, **schedule.parameters, **row.parameters}
+            self.backfills.insert_runs(row, deployment, parameters, schedule.id, found)
+        return found, position
 
     def _wanted(self, window, schedule, reprocess, position, number):
         """Return which of the next `number` occurrences from `position` on get a run, and the position that follows them.

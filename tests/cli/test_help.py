@@ -11,6 +11,7 @@ from app.program import mintaka
 from app.schemas.context import Context, LoadContext
 
 GROUPS = {
+    "backfill": {"start", "ls", "show", "watch", "pause", "resume", "cancel"},
     "blocks": {"ls", "generate-key", "rotate", "register"},
     "concurrency-limits": {"ls", "set", "rm", "reset"},
     "db": {"upgrade", "downgrade", "current", "check"},
