@@ -14,7 +14,7 @@ from app.domain.ids import new_id
 from app.domain.names import random_name
 from app.domain.states import HELD, NO_DETAILS, StateType
 from app.errors import NotFound
-from app.repositories.base import part_of
+from app.repositories.base import NO_LIMIT, part_of
 from app.repositories.filtering import read_filters, where
 
 BACKFILL, DEPLOYMENT, FLOW_RUN, FLOW_RUN_STATE = (model.__table__ for model in (Backfill, Deployment, FlowRun, FlowRunState))
@@ -185,7 +185,9 @@ class Backfills:
         They are on their `deployments` and their `state`.
         """
         statement, parameters = self._filtered(FIND, filters)
-        return self._documents(self.session.execute(statement, parameters | {"limit": limit, "offset": offset}).all())
+        return self._documents(
+            self.session.execute(statement, parameters | {"limit": NO_LIMIT if limit is None else limit, "offset": offset}).all()
+        )
 
     def count(self, filters):
         """Return how many backfills meet `filters`."""

@@ -96,6 +96,7 @@ def test_backfills_are_listed(run, client, nightly, begun):
     assert left == read(client, begun)
     page = run("backfill", "ls", "--limit", "1")
     assert (len(table(page)), page.stderr) == (1, "(1 more; --all shows them)\n")
+    assert len(table(run("backfill", "ls", "--all"))) == 2
 
 
 def test_a_backfill_is_shown(run, client, begun):

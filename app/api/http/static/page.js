@@ -30,19 +30,23 @@
     return request;
   }
 
+  // What is made under the path of something else; a schedule, for one, goes by its name, and its id is not a deployment's
+  const MADE_UNDER = { create_flow_run: "flow_run", backfills: "backfill" };
+
   function learn(path, method, response) {
-    const kind = path.endsWith("/create_flow_run") ? "flow_run" : path.endsWith("/backfills") ? "backfill" : kindOf(path);
+    const under = path.match(/}\/(?:.*\/)?([^/]+)\/?$/);
+    const kind = under ? MADE_UNDER[under[1]] : kindOf(path);
     const [claim] = path.endsWith("/claim_runs") && response.status === 200 ? response.body : [];
     if (claim) {
       made.lease = claim.lease_id;
       made.flow_run = claim.flow_run.id;
     }
     if (path.endsWith("/set_state") && response.body?.state) {
-      made[`${kind}_state`] = response.body.state.id;
+      made[`${kindOf(path)}_state`] = response.body.state.id;
     }
-    if (method === "delete" && [200, 204].includes(response.status) && response.url.endsWith(`/${made[kind]}`)) {
+    if (kind && method === "delete" && [200, 204].includes(response.status) && response.url.endsWith(`/${made[kind]}`)) {
       (CHAIN.includes(kind) ? CHAIN.slice(CHAIN.indexOf(kind)) : [kind]).forEach((gone) => delete made[gone]);
-    } else if (["post", "put"].includes(method) && [200, 201].includes(response.status) && response.body?.id) {
+    } else if (kind && ["post", "put"].includes(method) && [200, 201].includes(response.status) && response.body?.id) {
       made[kind] = response.body.id;
     }
     save();
