@@ -22,7 +22,7 @@ from app.domain.states import TERMINAL, StateType, new_state
 from app.repositories.flow_runs import FlowRuns
 from app.schemas.filters import Page
 
-runs = CommandGroup("runs", help="Look at flow runs and end them. RUN is an id, or the beginning or the end of one.")
+runs = CommandGroup("runs", help="Look at flow runs, end them and retry them. RUN is an id, or the beginning or the end of one.")
 
 STATES = [kind.value for kind in StateType]
 HEADINGS = ("ID", "FLOW/DEPLOYMENT", "NAME", "STATE", "START")
@@ -151,6 +151,32 @@ def _cancel(run, message):
         return f"{document['name']} ({document['id']}) is not cancelled: {outcome['details']['reason']}"
     click.echo(f"{document['name']} ({document['id']}) is cancelled")
     return None
+
+
+@runs.command()
+@run_argument
+@click.option("--new", is_flag=True, help="Make a new run of the same, and leave RUN as it is.")
+@output_option
+def retry(run, new, output):
+    """Make RUN, which is over, SCHEDULED again, due now; its history is kept.
+
+    With --new, a new run with its parameters and tags is made, which the tag retry_of:ID links to it.
+
+    \b
+    Examples:
+      mintaka runs retry 9c1f2ab4
+      mintaka runs retry 9c1f2ab4 --new --output json | jq -r .id
+    """
+
+    def work(unit):
+        id = require_run(unit, run)["id"]
+        return unit.run_service.retry_as_new(id) if new else unit.run_service.retry(id)
+
+    document = transaction(work)
+    if output == "json":
+        print_json(document)
+    else:
+        click.echo(f"{document['name']} ({document['id']}) is {state_cell(document)}")
 
 
 @runs.command()

@@ -185,9 +185,8 @@ class Backfills:
         They are on their `deployments` and their `state`.
         """
         statement, parameters = self._filtered(FIND, filters)
-        return self._documents(
-            self.session.execute(statement, parameters | {"limit": NO_LIMIT if limit is None else limit, "offset": offset}).all()
-        )
+        part = {"limit": NO_LIMIT if limit is None else limit, "offset": offset}
+        return self._documents(self.session.execute(statement, parameters | part).all())
 
     def count(self, filters):
         """Return how many backfills meet `filters`."""

@@ -90,6 +90,7 @@ FLOWS_AND_RUNS = [
     ("Work Queues", "read_work_queue_holders", 200),
     ("Work Queues", "claim_work_queue_runs", 200),
     ("Flow Runs", "renew_lease", 200),
+    ("Flow Runs", "retry_flow_run", 409),
     ("Work Queues", "delete_work_queue", 204),
     ("Policies", "update_policy", 200),
     ("Policies", "read_policy", 200),
