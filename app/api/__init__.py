@@ -5,6 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.api import (
     admin,
+    backfills,
     block_documents,
     block_schemas,
     block_types,
@@ -36,6 +37,7 @@ BLUEPRINTS = (
     deployment_schedules.blueprint,
     policies.blueprint,
     explanations.blueprint,
+    backfills.blueprint,
     flow_runs.blueprint,
     task_runs.blueprint,
     flow_run_states.blueprint,

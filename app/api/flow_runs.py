@@ -3,7 +3,7 @@
 from app.api.http import LINK, Blueprint, count, list_page, parts, transaction, unit_of_work
 from app.schemas.base import COUNT
 from app.schemas.filters import Filters
-from app.schemas.flow_runs import COUNTED, HISTORY, FlowRun, FlowRunCreate, FlowRunPage, FlowRunUpdate, GraphNode
+from app.schemas.flow_runs import COUNTED, HISTORY, FlowRun, FlowRunCreate, FlowRunPage, FlowRunRetry, FlowRunUpdate, GraphNode
 from app.schemas.runs import HistoryInterval, HistoryQuery
 from app.schemas.states import WAITS, SetFlowRunState, StateAnswer
 from app.schemas.work_queues import Heartbeat, Lease
@@ -131,6 +131,23 @@ def set_flow_run_state(body, id):
     outcome = unit_of_work().orchestration.set_flow_run_state(id, body["state"], bool(body["force"]), body["lease_id"])
     count(parts().metrics.decisions.labels("flow_run", outcome["status"].lower()))
     return outcome, 200 if outcome["state"] is None else 201
+
+
+@blueprint.post("/<id:id>/retry")
+@blueprint.arguments(FlowRunRetry, required=False)
+@blueprint.response(200, FlowRun)
+@blueprint.alt_response(201, schema=FlowRun, description="The new run, with `new`", success=True)
+@blueprint.alt_response(409, "Conflict")
+@transaction()
+def retry_flow_run(body, id):
+    """Retry a flow run.
+
+    One that is over is SCHEDULED again, due now, with its history kept. With `new`, a new run with the same parameters and tags is
+    made. 409 says that it is not over, or that it is a subflow's, which is retried with its parent.
+    """
+    if body["new"]:
+        return unit_of_work().run_service.retry_as_new(id), 201
+    return unit_of_work().run_service.retry(id), 200
 
 
 @blueprint.delete("/<id:id>")

@@ -8,6 +8,7 @@ def all_commands():
     import app.cli.explanations
     import app.cli.pauses
     import app.cli.policies  # noqa: F401
+    from app.cli.backfills import backfill
     from app.cli.blocks import blocks
     from app.cli.concurrency_limits import concurrency_limits
     from app.cli.db import db
@@ -25,6 +26,7 @@ def all_commands():
 
     return (
         apply,
+        backfill,
         blocks,
         concurrency_limits,
         db,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import click
 
 from app.cli.command_group import Failed
-from app.db.models import Deployment, Flow, FlowRun, WorkQueue
+from app.db.models import Backfill, Deployment, Flow, FlowRun, WorkQueue
 from app.errors import NotFound
 from app.repositories.short_ids import matching_ids
 
@@ -71,11 +71,17 @@ def as_id(text):
 
 DEPLOYMENT = DeploymentType()
 RUN = IdType("run")
+BACKFILL = IdType("backfill")
 
 
 def require_run(unit, reference):
     """Return the document of the flow run that a value of `RUN` means. Raise Failed when there is none, or more than one."""
     return _required(unit.flow_runs.require, _full_id(unit, FlowRun, "Flow run", reference), reference)
+
+
+def require_backfill(unit, reference):
+    """Return the document of the backfill that a value of `BACKFILL` means. Raise Failed when there is none, or more than one."""
+    return _required(unit.backfills.require, _full_id(unit, Backfill, "Backfill", reference), reference)
 
 
 def require_deployment(unit, reference):

@@ -22,7 +22,7 @@ from app.domain.states import TERMINAL, StateType, new_state
 from app.repositories.flow_runs import FlowRuns
 from app.schemas.filters import Page
 
-runs = CommandGroup("runs", help="Look at flow runs and end them. RUN is an id, or the beginning or the end of one.")
+runs = CommandGroup("runs", help="Look at flow runs, end them and retry them. RUN is an id, or the beginning or the end of one.")
 
 STATES = [kind.value for kind in StateType]
 HEADINGS = ("ID", "FLOW/DEPLOYMENT", "NAME", "STATE", "START")
@@ -155,6 +155,32 @@ def _cancel(run, message):
 
 @runs.command()
 @run_argument
+@click.option("--new", is_flag=True, help="Make a new run of the same, and leave RUN as it is.")
+@output_option
+def retry(run, new, output):
+    """Make RUN, which is over, SCHEDULED again, due now; its history is kept.
+
+    With --new, a new run with its parameters and tags is made, which the tag retry_of:ID links to it.
+
+    \b
+    Examples:
+      mintaka runs retry 9c1f2ab4
+      mintaka runs retry 9c1f2ab4 --new --output json | jq -r .id
+    """
+
+    def work(unit):
+        id = require_run(unit, run)["id"]
+        return unit.run_service.retry_as_new(id) if new else unit.run_service.retry(id)
+
+    document = transaction(work)
+    if output == "json":
+        print_json(document)
+    else:
+        click.echo(f"{document['name']} ({document['id']}) is {state_cell(document)}")
+
+
+@runs.command()
+@run_argument
 @click.option(
     "--level",
     "least",
@@ -258,8 +284,8 @@ def _print_state(state):
 
 def with_names(unit, documents):
     """Return documents of flow runs with the names of their flows, and FLOW/NAME of their deployments (None without one)."""
-    flows = _names(unit.flows, "flows", {document["flow_id"] for document in documents})
-    deployments = _names(unit.deployments, "deployments", {document["deployment_id"] for document in documents} - {None})
+    flows = names_of(unit.flows, "flows", {document["flow_id"] for document in documents})
+    deployments = names_of(unit.deployments, "deployments", {document["deployment_id"] for document in documents} - {None})
     named = []
     for document in documents:
         flow, deployment = flows.get(document["flow_id"]), deployments.get(document["deployment_id"])
@@ -267,10 +293,16 @@ def with_names(unit, documents):
     return named
 
 
-def _names(repository, entity, ids):
+def names_of(repository, entity, ids):
+    """Return the names of what `repository` has under `ids`: {id: name}."""
+    return {found["id"]: found["name"] for found in found_by_ids(repository, entity, ids)}
+
+
+def found_by_ids(repository, entity, ids):
+    """Return the documents that `repository` has under `ids`."""
     ids = sorted(ids)
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
-    return {found["id"]: found["name"] for chunk in chunks for found in repository.find({entity: {"id": {"any_": chunk}}}, None)}
+    return [found for chunk in chunks for found in repository.find({entity: {"id": {"any_": chunk}}}, None)]
 
 
 def print_runs(documents):

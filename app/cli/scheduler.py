@@ -12,6 +12,7 @@ from app.cli.command_group import CommandGroup, Failed, mintaka, require_current
 from app.cli.output import Progress, output_option, plain, print_json, print_table, relative
 from app.cli.signals import stop_signals
 from app.domain.plurals import counted
+from app.scheduler.backfills import BackfillPass
 from app.scheduler.heartbeats import SCHEDULER, Heartbeat
 from app.scheduler.late_runs import LateRunMarker
 from app.scheduler.leases import LeaseExpiry
@@ -32,11 +33,11 @@ def run(once, all_active, output):
     """Keep the runs of active schedules made ahead of time, until stopped.
 
     One pass every MINTAKA_SCHEDULER_LOOP_SECONDS. Beside it, every MINTAKA_LATE_RUNS_LOOP_SECONDS, runs that nobody has started in time are
-    marked late, claimed runs whose lease has run out go back to be claimed again, pauses that have an end are ended, and due runs that are
-    not to start, by the policies of their deployments, end. Every MINTAKA_RETENTION_LOOP_SECONDS, what is older than
-    MINTAKA_RETENTION_FLOW_RUNS and MINTAKA_RETENTION_LOGS say is deleted. On PostgreSQL any number of schedulers may run at once. SIGINT
-    (Ctrl-C) and SIGTERM end it with exit code 0, after the batches it is at. A deployment whose schedule fails delays no other, and is no
-    failure of the pass.
+    marked late, claimed runs whose lease has run out go back to be claimed again, pauses that have an end are ended, due runs that are not
+    to start, by the policies of their deployments, end, and backfills make their next runs. Every MINTAKA_RETENTION_LOOP_SECONDS, what is
+    older than MINTAKA_RETENTION_FLOW_RUNS and MINTAKA_RETENTION_LOGS say is deleted. On PostgreSQL any number of schedulers may run at
+    once. SIGINT (Ctrl-C) and SIGTERM end it with exit code 0, after the batches it is at. A deployment whose schedule fails delays no
+    other, and is no failure of the pass.
 
     --once prints how many runs it made for how many deployments, and in how long, and the same of the other passes. --all
     serves after the settings that say how far ahead runs are made were changed.
@@ -53,7 +54,13 @@ def run(once, all_active, output):
     parts = mintaka()
     settings = parts.settings
     worker = Scheduler(parts, settings.scheduler_batch_size)
-    beside = [PauseEnd(parts), LeaseExpiry(parts), PolicyPass(parts), LateRunMarker(parts, settings.late_runs_after_seconds)]
+    beside = [
+        PauseEnd(parts),
+        LeaseExpiry(parts),
+        PolicyPass(parts),
+        BackfillPass(parts),
+        LateRunMarker(parts, settings.late_runs_after_seconds),
+    ]
     kept = settings.retention_flow_runs, settings.retention_logs
     old = [Pruner(parts, *kept)] if any(kept) else []
     with stop_signals() as stop:

@@ -18,6 +18,8 @@ from app.domain.states import HELD, State, StateType, new_state
 # seconds
 SLOT_WAIT = 30
 ROOM_WAIT = 10
+# The name of a SCHEDULED state of a run that ended and is to run again
+AWAITING_RETRY = "AwaitingRetry"
 
 
 class TagLimit(NamedTuple):
@@ -176,7 +178,7 @@ def retry_failures(transition):
         failed = transition.proposed
         details = {"scheduled_time": due}
         state = new_state(
-            StateType.SCHEDULED, transition.now, name="AwaitingRetry", message=failed.message, data=failed.data, state_details=details
+            StateType.SCHEDULED, transition.now, name=AWAITING_RETRY, message=failed.message, data=failed.data, state_details=details
         )
         return Reject(state, "The task run has retries left.")
 
@@ -184,7 +186,7 @@ def retry_failures(transition):
 def rename_reruns(transition):
     """What has run before says so when it runs again."""
     if transition.enters(StateType.RUNNING) and transition.run_count > 0:
-        retried = transition.previous is not None and transition.previous.name == "AwaitingRetry"
+        retried = transition.previous is not None and transition.previous.name == AWAITING_RETRY
         return Rename("Retrying" if retried else "Rerunning")
 
 

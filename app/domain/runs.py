@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.domain.names import random_name
 from app.domain.states import State
 from app.domain.unset import UNSET, Unset
 
@@ -25,6 +26,21 @@ class NewFlowRun:
     flow_runner_type: str | Unset | None = UNSET
     flow_runner_config: dict[str, Any] | Unset | None = UNSET
     state: State | None = None
+
+
+# The tag of a run that a schedule made
+AUTO_SCHEDULED_TAG = "auto-scheduled"
+# What a run that is a retry of another one takes from it; it has a name, a key and a state of its own
+RETRIED = ("flow_id", "deployment_id", "flow_version", "parameters", "context", "tags", "flow_runner_type", "flow_runner_config")
+# Tags that say who made a run
+_MAKERS = ("retry_of:", "backfill:")
+
+
+def retry_columns(run):
+    """Return the columns of a new run that is a retry of `run`, a row with `id` and RETRIED, to which a tag links it."""
+    tags = [tag for tag in run.tags if tag != AUTO_SCHEDULED_TAG and not tag.startswith(_MAKERS)]
+    own = {"name": random_name(), "tags": [f"retry_of:{run.id}", *tags], "idempotency_key": None, "parent_task_run_id": None}
+    return {name: getattr(run, name) for name in RETRIED} | own
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,9 @@ from sqlalchemy import bindparam, select
 
 from app.db.engine import writes_in_with
 from app.db.models import FlowRun, FlowRunState, TaskRun
+from app.domain.runs import RETRIED
 from app.domain.states import HELD
+from app.errors import NotFound
 from app.repositories import new_runs
 from app.repositories.json_text import with_flow_runner
 from app.repositories.runs import SHARED_COLUMNS, Runs, RunStatements, RunWriter, answer_columns, run_sorts
@@ -29,6 +31,8 @@ OWN_COLUMNS = (
     "flow_runner_config",
 )
 COLUMNS = answer_columns(FLOW_RUN, SHARED_COLUMNS + OWN_COLUMNS)
+_TO_RETRY = select(*(FLOW_RUN.c[name] for name in ("id", "name", "state_type", "state_name", "parent_task_run_id", *RETRIED)))
+LOCK_TO_RETRY = _TO_RETRY.where(FLOW_RUN.c.id == bindparam("wanted")).with_for_update(key_share=True)
 
 
 def lock_flow_runs(*conditions):
@@ -75,6 +79,13 @@ class FlowRuns(Runs):
         bounds = {"wanted": deployment_id, "number_of_tags": len(values["tags"]), "most_tags": most_tags}
         row = self.session.execute(statement, new_runs.run_parameters(columns) | entry | bounds).one_or_none()
         return row and self.with_state(row._asdict(), members, now)
+
+    def lock_to_retry(self, id):
+        """Lock the row `id` until the transaction ends. Return what a retry needs to know of it. Raise NotFound."""
+        row = self.session.execute(LOCK_TO_RETRY, {"wanted": id}).one_or_none()
+        if row is None:
+            raise NotFound(self.kind)
+        return row
 
     @staticmethod
     def state_references(run):

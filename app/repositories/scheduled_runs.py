@@ -11,11 +11,11 @@ from app.db.sql import insert, rows
 from app.db.types import Json, JsonRows, UtcDateTime
 from app.domain.ids import new_id
 from app.domain.names import random_name
+from app.domain.runs import AUTO_SCHEDULED_TAG
 from app.domain.states import NO_DETAILS, StateType
 
 FLOW_RUN, FLOW_RUN_STATE = FlowRun.__table__, FlowRunState.__table__
 
-AUTO_SCHEDULED_TAG = "auto-scheduled"
 
 # Runs in one statement, and bytes of what they copy from their deployments: a statement must end well within the statement timeout
 RUNS_PER_STATEMENT = 5_000

@@ -87,7 +87,7 @@ MISSED = (
     .order_by(*_LONGEST_DUE_FIRST)
 )
 LOCK_TO_END_MANY = (
-    select(*(FLOW_RUN.c[name] for name in ("id", "parent_task_run_id", "state_id", "state_type", *TIMES)))
+    select(*(FLOW_RUN.c[name] for name in ("id", "parent_task_run_id", "backfill_id", "state_id", "state_type", *TIMES)))
     .where(FLOW_RUN.c.id.in_(bindparam("ids", type_=Uuid, expanding=True)), FLOW_RUN.c.state_type.not_in(sorted(TERMINAL)))
     .order_by(FLOW_RUN.c.id)
     .with_for_update(key_share=True)

@@ -89,6 +89,18 @@ class FlowRunUpdate(Body):
         return FlowRunChanges(**body, **runner)
 
 
+class FlowRunRetry(Body):
+    """How to retry a flow run."""
+
+    new = fields.Boolean(
+        "true: make a new run, with the tag `retry_of:` and the id of this one. false: this run is SCHEDULED again.",
+        load_default=False,
+        example=False,
+    )
+
+    example = {"new": False}
+
+
 class FlowRunPage(Page):
     """Criteria, which part of what meets them, and its order."""
 

@@ -17,7 +17,7 @@ class Orchestration:
     """Takes runs from state to state. A transition holds its run's row, so that of several at the same time each sees the one before.
 
     Locks are taken in one order: the deployment, where its policy has a say in the transition, a flow run, the subflow runs inside it from
-    the outer to the inner, task runs inside them, the task run that stands for it in its parent, limits in order of tag.
+    the outer to the inner, task runs inside them, the task run that stands for it in its parent, limits in order of tag, its backfill.
     """
 
     def __init__(self, unit):
@@ -52,7 +52,10 @@ class Orchestration:
         self.tell_parent(id, run.parent_task_run_id, state)
         if isinstance(verdict, Accept) and verdict.superseded:
             self.unit.start_service.supersede(verdict.superseded, run)
-        if owner is not None and owner.policy.pause_after_failures is not None and state.is_terminal and not transition.leaves(*TERMINAL):
+        is_end = state.is_terminal and not transition.leaves(*TERMINAL)
+        if is_end and run.backfill_id is not None:
+            self.unit.backfill_service.run_ended(run.backfill_id)
+        if is_end and owner is not None and owner.policy.pause_after_failures is not None:
             self.unit.start_service.ended(owner, run, state)
         return answer(verdict, entry)
 
@@ -72,6 +75,8 @@ class Orchestration:
                 self._let_go(row.id, states[row.id])
         for row in sorted((row for row in rows if row.parent_task_run_id), key=lambda row: row.parent_task_run_id):
             self.tell_parent(row.id, row.parent_task_run_id, states[row.id])
+        for id in sorted({row.backfill_id for row in rows} - {None}):
+            self.unit.backfill_service.run_ended(id)
         return len(rows)
 
     def _start_facts(self, run, owner):

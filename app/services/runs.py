@@ -5,8 +5,11 @@ from datetime import timedelta
 
 from app.domain.history import interval_starts
 from app.domain.names import random_name
-from app.domain.states import StateType, new_state
+from app.domain.orchestration import AWAITING_RETRY
+from app.domain.runs import retry_columns
+from app.domain.states import TERMINAL, StateType, new_state
 from app.domain.unset import given
+from app.errors import Conflict
 from app.repositories.history import RunHistory
 
 
@@ -39,6 +42,32 @@ class RunService:
             return None
         columns = {name: value for name, value in _columns(run).items() if name not in ("flow_id", "deployment_id")}
         return self.flow_runs.create_of_deployment(deployment_id, columns, self._first_state(run), most_tags)
+
+    def retry(self, id):
+        """Make a flow run that is over SCHEDULED again, due now, with its history kept. Return its answer. Raise NotFound, Conflict."""
+        run = self._over(id)
+        if run.parent_task_run_id is not None:
+            raise Conflict("The run is that of a subflow. Retry the run that it is part of, or make a new one.")
+        state = new_state(StateType.SCHEDULED, self.clock(), name=AWAITING_RETRY, message=f"Retried after {run.state_name}")
+        # the rules keep what is over
+        self.unit.orchestration.set_flow_run_state(id, state, force=True)
+        return self.flow_runs.require(id)
+
+    def retry_as_new(self, id):
+        """Make a new run, SCHEDULED and due now, of what a flow run that is over was made from. Return its answer.
+
+        A tag links it to that run. It belongs to no schedule, backfill or parent. Raise NotFound, Conflict.
+        """
+        run = self._over(id)
+        state = new_state(StateType.SCHEDULED, self.clock(), message=f"Retry of {run.name} ({run.id})")
+        document, _ = self.flow_runs.create(retry_columns(run), state)
+        return document
+
+    def _over(self, id):
+        run = self.flow_runs.lock_to_retry(id)
+        if run.state_type not in TERMINAL:
+            raise Conflict(f"The run is not over: it is {run.state_type}.")
+        return run
 
     def create_task_run(self, run):
         """Create a task run from a `NewTaskRun`, which its flow run, task key and dynamic key identify. Return the same."""

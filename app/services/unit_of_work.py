@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from app.repositories.applied import AppliedObjects
+from app.repositories.backfills import Backfills
 from app.repositories.block_documents import BlockDocuments
 from app.repositories.block_schemas import BlockSchemas
 from app.repositories.block_types import BlockTypes
@@ -25,6 +26,7 @@ from app.repositories.starts import Starts
 from app.repositories.task_run_graph import TaskRunGraph
 from app.repositories.task_runs import TaskRuns
 from app.repositories.work_queues import WorkQueues
+from app.services.backfills import BackfillService
 from app.services.deployment_schedules import DeploymentScheduleService
 from app.services.deployments import DeploymentService
 from app.services.explanations import ExplanationService
@@ -81,6 +83,7 @@ class UnitOfWork:
     block_types = cached_property(lambda self: self._repository(BlockTypes))
     block_schemas = cached_property(lambda self: self._repository(BlockSchemas))
     starts = cached_property(lambda self: Starts(self.session, self.clock, self.flow_runs))
+    backfills = cached_property(lambda self: self._repository(Backfills))
     block_documents = cached_property(lambda self: BlockDocuments(self.session, self.clock, self.parts.vault))
 
     deployment_service = cached_property(DeploymentService)
@@ -88,6 +91,7 @@ class UnitOfWork:
     scheduled_run_service = cached_property(ScheduledRunService)
     run_service = cached_property(RunService)
     orchestration = cached_property(Orchestration)
+    backfill_service = cached_property(BackfillService)
     explanation_service = cached_property(ExplanationService)
     start_service = cached_property(StartService)
     work_queue_service = cached_property(WorkQueueService)

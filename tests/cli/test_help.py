@@ -11,6 +11,7 @@ from app.program import mintaka
 from app.schemas.context import Context, LoadContext
 
 GROUPS = {
+    "backfill": {"start", "ls", "show", "watch", "pause", "resume", "cancel"},
     "blocks": {"ls", "generate-key", "rotate", "register"},
     "concurrency-limits": {"ls", "set", "rm", "reset"},
     "db": {"upgrade", "downgrade", "current", "check", "prune"},
@@ -18,7 +19,7 @@ GROUPS = {
     "deployments schedules": {"ls", "set", "rm"},
     "flows": {"ls", "inspect"},
     "keys": {"create", "ls", "revoke", "rotate"},
-    "runs": {"ls", "inspect", "explain", "cancel", "logs", "delete", "watch"},
+    "runs": {"ls", "inspect", "explain", "cancel", "retry", "logs", "delete", "watch"},
     "scheduler": {"run", "status"},
     "worker": {"start"},
     "work-queues": {"ls", "create", "inspect", "pause", "resume", "delete", "holders"},

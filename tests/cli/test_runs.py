@@ -63,11 +63,11 @@ def test_an_id_that_several_runs_share_is_refused(run, client, clock):
     assert message == f"More than one flow run has an id that begins or ends with {shared}; give more of it."
 
 
-@pytest.mark.parametrize("command", [("inspect",), ("cancel",), ("logs",), ("watch",), ("delete", "--yes")], ids=lambda words: words[0])
+@pytest.mark.parametrize("command", ["inspect", "cancel", "retry", "logs", "watch", "delete --yes"])
 def test_a_run_that_does_not_exist_is_a_failure(run, command):
     for reference in (ABSENT, "ffff"):
-        assert failed(run("runs", *command, reference), 1) == f"Flow run not found: {reference}"
-    assert "neither an id nor" in failed(run("runs", *command, "nightly"), 2)
+        assert failed(run("runs", *command.split(), reference), 1) == f"Flow run not found: {reference}"
+    assert "neither an id nor" in failed(run("runs", *command.split(), "nightly"), 2)
 
 
 def test_a_cancelled_run_is_over_and_its_schedule_makes_it_not_again(run, client, nightly):
@@ -78,6 +78,15 @@ def test_a_cancelled_run_is_over_and_its_schedule_makes_it_not_again(run, client
     ok(client.post(f"/deployments/{nightly['id']}/set_schedule_active"))
     starts = [one["expected_start_time"] for one in all_runs(client) if one["state_type"] == "SCHEDULED"]
     assert not {first["expected_start_time"], second["expected_start_time"]} & set(starts)
+
+
+def test_a_run_that_is_over_is_retried_as_it_is_or_as_a_new_one(run, client):
+    over = make_flow_run(client, state={"type": "FAILED"})
+    new = documents(run("runs", "retry", over["id"], "--new", "--output", "json"))
+    assert (new["state_type"], new["tags"]) == ("SCHEDULED", [f"retry_of:{over['id']}"])
+    assert done(run("runs", "retry", over["id"])) == f"{over['name']} ({over['id']}) is AwaitingRetry\n"
+    assert state_of(client, over)["type"] == "SCHEDULED"
+    assert failed(run("runs", "retry", over["id"]), 1) == "The run is not over: it is SCHEDULED."
 
 
 def test_a_run_that_has_ended_is_not_cancelled_and_the_others_are(run, client):

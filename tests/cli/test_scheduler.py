@@ -67,6 +67,7 @@ def test_once_prints_one_line_a_pass_when_piped(database_url):
         "0 pauses ended",
         "0 leases expired",
         "0 runs skipped, superseded or missed",
+        "0 runs made for backfills",
         "0 runs marked late",
     )
     assert re.sub(r"\d+\.\d{3} s", "no time", ended.stdout) == "".join(f"{what} in no time\n" for what in counted)

@@ -157,7 +157,7 @@ def test_ctrl_c_lets_a_request_in_flight_finish(everything, tmp_path):
 @pytest.mark.parametrize(
     ("name", "log_format", "line"),
     [
-        ("web", "text", r"ERROR +mintaka\.serve web ended with exit code"),
+        ("web", "text", r"ERROR +\S+\[\d+\] mintaka\.serve web ended with exit code"),
         # who collects lines of JSON looks for this one among them
         ("scheduler", "json", r'^\{.*"logger": "mintaka\.serve", "message": "scheduler ended with exit code .*\}$'),
     ],

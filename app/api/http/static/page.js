@@ -6,7 +6,7 @@
   const ZEROS = "00000000-0000-0000-0000-000000000000";
   // Deleting one takes those behind it along
   const CHAIN = ["flow", "deployment", "flow_run", "task_run"];
-  const KINDS = [...CHAIN, "flow_run_state", "task_run_state", "concurrency_limit", "saved_search", "work_queue", "lease", "block_type", "block_schema", "block_document"];
+  const KINDS = [...CHAIN, "flow_run_state", "task_run_state", "concurrency_limit", "saved_search", "work_queue", "lease", "backfill", "block_type", "block_schema", "block_document"];
   const ZEROS_IN_BODY = new RegExp(`("(${KINDS.join("|")})_id"\\s*:\\s*(?:\\{\\s*"any_"\\s*:\\s*\\[\\s*)?")${ZEROS}"`, "g");
   const ZEROS_IN_QUERY = new RegExp(`([?&](${KINDS.join("|")})_id=)${ZEROS}`, "g");
   const STORE = "mintaka.made";
@@ -31,7 +31,7 @@
   }
 
   // What is made under the path of something else; a schedule, for one, goes by its name, and its id is not a deployment's
-  const MADE_UNDER = { create_flow_run: "flow_run" };
+  const MADE_UNDER = { create_flow_run: "flow_run", backfills: "backfill" };
 
   function learn(path, method, response) {
     const under = path.match(/}\/(?:.*\/)?([^/]+)\/?$/);
