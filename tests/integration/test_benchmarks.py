@@ -103,7 +103,7 @@ def test_the_practical_limit_answers_what_mintaka_answers(app, bare):
 
 
 def shape_of_schema(connection):
-    """The definitions of all indexes and constraints, sorted. PostgreSQL writes the casts of an index that was made from its definition anew."""
+    """The definitions of all indexes and constraints, sorted, without casts: PostgreSQL writes them anew for an index made from one."""
     query = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' UNION ALL SELECT pg_get_constraintdef(oid) FROM pg_constraint"
     casts = re.compile(r"::(character varying|text)(\[\])?|[()]")
     return sorted(casts.sub("", definition) for (definition,) in rows(connection, query))

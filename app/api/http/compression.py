@@ -46,7 +46,7 @@ def accepted_coding():
     named = {name.lower(): quality for name, quality in accepted}
     # a star means any coding, of which everybody knows gzip
     qualities = {"zstd": named.get("zstd", 0), "gzip": named.get("gzip", named.get("*", 0))}
-    best = max(qualities, key=qualities.get)
+    best = max(qualities, key=lambda coding: qualities[coding])
     return best if qualities[best] > 0 and qualities[best] >= named.get("identity", 0) else None
 
 
