@@ -18,7 +18,7 @@ GROUPS = {
     "deployments": {"ls", "inspect", "pause", "resume", "schedule", "run", "delete", "preview", "policy", "explain", "schedules"},
     "deployments schedules": {"ls", "set", "rm"},
     "flows": {"ls", "inspect"},
-    "runs": {"ls", "inspect", "explain", "cancel", "retry", "logs", "delete", "watch"},
+    "runs": {"ls", "inspect", "explain", "cancel", "retry", "logs", "delete", "set-state", "watch"},
     "scheduler": {"run"},
     "worker": {"start"},
     "work-queues": {"ls", "create", "inspect", "pause", "resume", "delete", "holders"},
