@@ -2,6 +2,7 @@
 
 from app.api.http import LINK, Blueprint, count, list_page, parts, transaction, unit_of_work
 from app.schemas.base import COUNT
+from app.schemas.bulk_runs import BulkChange, BulkChanged, SetFlowRunStates
 from app.schemas.filters import Filters
 from app.schemas.flow_runs import COUNTED, HISTORY, FlowRun, FlowRunCreate, FlowRunPage, FlowRunRetry, FlowRunUpdate, GraphNode
 from app.schemas.runs import HistoryInterval, HistoryQuery
@@ -131,6 +132,35 @@ def set_flow_run_state(body, id):
     outcome = unit_of_work().orchestration.set_flow_run_state(id, body["state"], bool(body["force"]), body["lease_id"])
     count(parts().metrics.decisions.labels("flow_run", outcome["status"].lower()))
     return outcome, 200 if outcome["state"] is None else 201
+
+
+@blueprint.post("/set_state")
+@blueprint.arguments(SetFlowRunStates)
+@blueprint.response(200, BulkChanged)
+@transaction()
+def set_flow_run_states(body):
+    """Set the states of flow runs.
+
+    The state is proposed for each of those that meet all criteria, as if it were the only one, in one transaction. With `dry_run`
+    nothing is stored, and the answer is the same.
+    """
+    asked = body.pop("state"), body.pop("limit")
+    options = {"is_dry": body.pop("dry_run"), "force": body.pop("force")}
+    return unit_of_work().bulk_run_service.set_state(body, *asked, **options)
+
+
+@blueprint.post("/delete")
+@blueprint.arguments(BulkChange)
+@blueprint.response(200, BulkChanged)
+@transaction()
+def delete_flow_runs(body):
+    """Delete flow runs.
+
+    Those that meet all criteria, with their task runs and their histories, in one transaction. With `dry_run` nothing is deleted, and the
+    answer is the same.
+    """
+    limit, is_dry = body.pop("limit"), body.pop("dry_run")
+    return unit_of_work().bulk_run_service.delete(body, limit, is_dry=is_dry)
 
 
 @blueprint.post("/<id:id>/retry")

@@ -4,6 +4,7 @@
 def all_commands():
     """Return every command."""
     # their commands join those of deployments
+    import app.cli.bulk_runs
     import app.cli.deployment_schedules
     import app.cli.explanations
     import app.cli.pauses

@@ -4,27 +4,20 @@ import click
 
 from app.cli.command_group import CommandGroup, Failed, flush, mintaka, transaction
 from app.cli.options import (
-    checked,
-    flow_option,
-    instant_option,
     listing,
-    name_option,
     page_options,
     sort_option,
-    tag_option,
     tell_rest,
-    yes_option,
 )
 from app.cli.output import bold, output_option, plain, print_facts, print_json, print_table, relative, short_id, state_cell, styled
-from app.cli.references import DEPLOYMENT, RUN, require_deployment, require_run
+from app.cli.references import RUN, require_run
+from app.cli.run_selection import run_filters, run_selection
 from app.cli.signals import stop_signals
 from app.domain.states import TERMINAL, StateType, new_state
 from app.repositories.flow_runs import FlowRuns
-from app.schemas.filters import Page
 
 runs = CommandGroup("runs", help="Look at flow runs, end them and retry them. RUN is an id, or the beginning or the end of one.")
 
-STATES = [kind.value for kind in StateType]
 HEADINGS = ("ID", "FLOW/DEPLOYMENT", "NAME", "STATE", "START")
 # Values in one list of a filter, for a statement that every database takes
 CHUNK = 1000
@@ -36,24 +29,11 @@ run_argument = click.argument("run", type=RUN)
 
 
 @runs.command()
-@click.option("--deployment", type=DEPLOYMENT, metavar="DEPLOYMENT", help="Those of this deployment: its id, or FLOW/NAME.")
-@flow_option
-@name_option("flow_runs")
-@click.option(
-    "--state",
-    "states",
-    type=click.Choice(STATES, case_sensitive=False),
-    metavar="TYPE",
-    multiple=True,
-    help=f"Those in a state of this type: {', '.join(STATES)}; repeat it for several.",
-)
-@tag_option("flow_runs")
-@instant_option("--after", check=checked(Page, "flow_runs.expected_start_time.after_"), help="Expected to start at this instant or later.")
-@instant_option("--before", check=checked(Page, "flow_runs.expected_start_time.before_"), help="... at this instant or earlier.")
+@run_selection
 @sort_option(FlowRuns.sorts)
 @page_options
 @output_option
-def ls(deployment, flow, name, states, tags, after, before, sort, part, output):
+def ls(selection, sort, part, output):
     """List flow runs.
 
     START is when a run started, or is expected to start. Instants are ISO 8601; one without an offset is in UTC. The ids are shortened;
@@ -67,15 +47,7 @@ def ls(deployment, flow, name, states, tags, after, before, sort, part, output):
     """
 
     def work(unit):
-        criteria = {
-            "name": {"like_": name},
-            "tags": {"all_": tags},
-            "state": {"type": {"any_": list(states) or None}},
-            "expected_start_time": {"after_": after, "before_": before},
-            "deployment_id": {"any_": [require_deployment(unit, deployment)["id"]] if deployment else None},
-        }
-        filters = {"flow_runs": criteria, "flows": {"name": {"any_": [flow]}} if flow is not None else None}
-        found, more = listing(unit.flow_runs, filters, part, sort)
+        found, more = listing(unit.flow_runs, run_filters(unit, selection), part, sort)
         return (found if output == "json" else with_names(unit, found)), more
 
     found, more = transaction(work, read_only=True)
@@ -223,27 +195,6 @@ def _print_log(line):
     click.echo(f"{at}  {styled(f'{name:8}', fg=color)}  {styled(line['name'])}: {styled(first)}")
     for text in more:
         click.echo(f"    {styled(text)}")
-
-
-@runs.command()
-@run_argument
-@yes_option
-def delete(run, yes):
-    """Delete RUN with its task runs and its history.
-
-    A run that its schedule made is made again while its time has not come; `mintaka runs cancel` skips it for good.
-
-    \b
-    Examples:
-      mintaka runs delete 9c1f2ab4
-      mintaka runs delete 9c1f2ab4 --yes
-    """
-    document = transaction(lambda unit: require_run(unit, run), read_only=True)
-    named = f"{document['name']} ({document['id']})"
-    if not yes:
-        click.confirm(f"Delete the run {named}, {document['state_name']}, with its task runs?", abort=True, err=True)
-    transaction(lambda unit: unit.flow_runs.delete(document["id"]))
-    click.echo(f"{named} is deleted")
 
 
 @runs.command()

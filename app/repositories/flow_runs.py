@@ -1,16 +1,20 @@
 """Flow runs."""
 
-from sqlalchemy import bindparam, select
+from functools import lru_cache
+
+from sqlalchemy import Integer, Uuid, bindparam, select
 
 from app.db.engine import writes_in_with
-from app.db.models import FlowRun, FlowRunState, TaskRun
+from app.db.models import Deployment, FlowRun, FlowRunState, TaskRun
 from app.domain.runs import RETRIED
 from app.domain.states import HELD
 from app.errors import NotFound
 from app.repositories import new_runs
+from app.repositories.filtering import read_filters, where
 from app.repositories.json_text import with_flow_runner
 from app.repositories.runs import SHARED_COLUMNS, Runs, RunStatements, RunWriter, answer_columns, run_sorts
 
+DEPLOYMENT = Deployment.__table__
 FLOW_RUN = FlowRun.__table__
 FLOW_RUN_STATE = FlowRunState.__table__
 TASK_RUN = TaskRun.__table__
@@ -35,9 +39,30 @@ _TO_RETRY = select(*(FLOW_RUN.c[name] for name in ("id", "name", "state_type", "
 LOCK_TO_RETRY = _TO_RETRY.where(FLOW_RUN.c.id == bindparam("wanted")).with_for_update(key_share=True)
 
 
-def lock_flow_runs(*conditions):
+LOCK_DEPLOYMENTS = (
+    select(DEPLOYMENT.c.id)
+    .where(DEPLOYMENT.c.id.in_(bindparam("ids", type_=Uuid, expanding=True)))
+    .order_by(DEPLOYMENT.c.id)
+    .with_for_update(key_share=True)
+)
+
+
+@lru_cache(maxsize=128)
+def _found(shape):
+    """Return the SELECT of flow runs that meet filters of a shape, the oldest first."""
+    found = select(FLOW_RUN.c.id, FLOW_RUN.c.deployment_id).where(*where("flow_runs", shape))
+    return found.order_by(FLOW_RUN.c.id).limit(bindparam("limit", type_=Integer))
+
+
+@lru_cache(maxsize=128)
+def _lock_those(shape):
+    """Return the SELECT that locks those of `ids` that meet filters of a shape."""
+    return lock_flow_runs(FLOW_RUN.c.id.in_(bindparam("ids", type_=Uuid, expanding=True)), *where("flow_runs", shape), of=FLOW_RUN)
+
+
+def lock_flow_runs(*conditions, of=None):
     """Return the SELECT that locks the flow runs that meet `conditions`, in the order in which all processes lock several."""
-    return select(FLOW_RUN.c.id).where(*conditions).order_by(FLOW_RUN.c.id).with_for_update(key_share=True)
+    return select(FLOW_RUN.c.id).where(*conditions).order_by(FLOW_RUN.c.id).with_for_update(key_share=True, of=of)
 
 
 class FlowRuns(Runs):
@@ -79,6 +104,17 @@ class FlowRuns(Runs):
         bounds = {"wanted": deployment_id, "number_of_tags": len(values["tags"]), "most_tags": most_tags}
         row = self.session.execute(statement, new_runs.run_parameters(columns) | entry | bounds).one_or_none()
         return row and self.with_state(row._asdict(), members, now)
+
+    def lock_found(self, filters, limit):
+        """Lock up to `limit` flow runs that meet `filters`, the oldest first, after their deployments. Return their ids, in order.
+
+        Deployments come first since transitions lock them so, each in order of id.
+        """
+        shape, parameters = read_filters(filters)
+        found = self.session.execute(_found(shape), parameters | {"limit": limit}).all()
+        self.session.execute(LOCK_DEPLOYMENTS, {"ids": [row.deployment_id for row in found if row.deployment_id is not None]})
+        # those that have changed meanwhile may meet them no more
+        return self.session.scalars(_lock_those(shape), parameters | {"ids": [row.id for row in found]}).all()
 
     def lock_to_retry(self, id):
         """Lock the row `id` until the transaction ends. Return what a retry needs to know of it. Raise NotFound."""

@@ -27,6 +27,7 @@ from app.repositories.task_run_graph import TaskRunGraph
 from app.repositories.task_runs import TaskRuns
 from app.repositories.work_queues import WorkQueues
 from app.services.backfills import BackfillService
+from app.services.bulk_runs import BulkRunService
 from app.services.deployment_schedules import DeploymentScheduleService
 from app.services.deployments import DeploymentService
 from app.services.explanations import ExplanationService
@@ -92,6 +93,7 @@ class UnitOfWork:
     run_service = cached_property(RunService)
     orchestration = cached_property(Orchestration)
     backfill_service = cached_property(BackfillService)
+    bulk_run_service = cached_property(BulkRunService)
     explanation_service = cached_property(ExplanationService)
     start_service = cached_property(StartService)
     work_queue_service = cached_property(WorkQueueService)

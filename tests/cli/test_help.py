@@ -19,7 +19,7 @@ GROUPS = {
     "deployments schedules": {"ls", "set", "rm"},
     "flows": {"ls", "inspect"},
     "keys": {"create", "ls", "revoke", "rotate"},
-    "runs": {"ls", "inspect", "explain", "cancel", "retry", "logs", "delete", "watch"},
+    "runs": {"ls", "inspect", "explain", "cancel", "retry", "logs", "delete", "set-state", "watch"},
     "scheduler": {"run", "status"},
     "worker": {"start"},
     "work-queues": {"ls", "create", "inspect", "pause", "resume", "delete", "holders"},
