@@ -2,7 +2,6 @@
 
 import json
 import re
-from weakref import WeakKeyDictionary
 
 import jsonschema_rs
 from werkzeug.exceptions import HTTPException
@@ -12,11 +11,11 @@ ANYWHERE = (405, 413, 421, 500)
 
 
 class Answers:
-    """What the API document of one application says of the answers of its routes."""
+    """What the API document of an application says of the answers of its routes."""
 
     def __init__(self, app):
         self.urls = app.url_map.bind("localhost")
-        self.document = app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict()
+        self.document = app.extensions["flask-smorest"]["apis"][""]["ext_obj"].document()
         self._validators = {}
 
     def operation(self, path, method):
@@ -59,11 +58,13 @@ class Answers:
         assert not wrong, f"{method} {name} answers what its schema does not allow: {wrong[:3]}"
 
 
-_of_apps = WeakKeyDictionary()
+_of_applications = {}
 
 
 def check_answer(app, path, method, response):
-    """Hold a response against the API document of `app`."""
-    if app not in _of_apps:
-        _of_apps[app] = Answers(app)
-    _of_apps[app].check(path, method, response)
+    """Hold a response against the API document of `app`. Applications whose settings say the same in the document share one."""
+    ours = app.extensions["mintaka"]
+    said = (ours.settings.bounds, ours.policy)
+    if said not in _of_applications:
+        _of_applications[said] = Answers(app)
+    _of_applications[said].check(path, method, response)

@@ -102,4 +102,4 @@ def init_app(app, version):
     app.register_blueprint(metrics.blueprint)
     load_context = LoadContext.of(ours)
     app.extensions[parsing.LOAD_CONTEXT] = load_context
-    api.register_blueprints(BLUEPRINTS, load_context)
+    api.register_blueprints(app, BLUEPRINTS, load_context)

@@ -1,4 +1,5 @@
-"""The API document: how fields, errors and paths are written in OpenAPI. It is made once per application, when that is made.
+"""The API document: how fields, errors and paths are written in OpenAPI. It is made once per application, when it is first asked for:
+making it takes longer than all else that a command or a worker of gunicorn does to start.
 
 The API stands on what its libraries publish, but for these hooks, for which setup.cfg bounds their versions:
 
@@ -8,6 +9,8 @@ The API stands on what its libraries publish, but for these hooks, for which set
 """
 
 import re
+from functools import cached_property
+from threading import Lock
 
 import orjson
 from apispec import APISpec, BasePlugin
@@ -168,23 +171,38 @@ class Api(SmorestApi):
             content = {PROBLEM: {"schema": Problem, "example": EXAMPLES[status]}}
             self.spec.components.response(name, {"description": description, "headers": headers, "content": content}, lazy=True)
 
-    def register_blueprints(self, blueprints, load_context):
-        """Register `blueprints` with the application, and write down their routes with the bounds and defaults of a LoadContext."""
-        with Context(load_context):
-            for blueprint in blueprints:
-                self.register_blueprint(blueprint)
+    def register_blueprints(self, app, blueprints, load_context):
+        """Register `blueprints` with `app`. The document has their routes, with the bounds and defaults of a LoadContext."""
+        for blueprint in blueprints:
+            app.register_blueprint(blueprint)
+        self._blueprints, self._load_context, self._lock = blueprints, load_context, Lock()
+
+    def document(self):
+        """Return the API document, as a dict which is not to be changed."""
+        with self._lock:
+            return self._document
+
+    @cached_property
+    def _document(self):
+        with Context(self._load_context):
+            for blueprint in self._blueprints:
+                blueprint.register_views_in_doc(self, self._app, self.spec, name=blueprint.name, parameters=None)
+                self.spec.tag({"name": blueprint.name, "description": blueprint.description})
             # what flask-smorest's own pagination would answer
             self.spec.components.schemas.pop("PaginationMetadata", None)
-            self._document = self.spec.to_dict()
-            self._json = orjson.dumps(self._document)
+            return self.spec.to_dict()
+
+    @cached_property
+    def _json(self):
+        return orjson.dumps(self.document())
 
     def _openapi_json(self):
-        text = self._json
         if prefix := request.root_path.strip("/"):
             # behind a proxy that serves other things too, the paths begin with its prefix
-            servers = [server | {"url": f"/{prefix}"} for server in self._document["servers"]]
-            text = orjson.dumps(self._document | {"servers": servers})
-        return Response(text, content_type="application/json")
+            document = self.document()
+            servers = [server | {"url": f"/{prefix}"} for server in document["servers"]]
+            return Response(orjson.dumps(document | {"servers": servers}), content_type="application/json")
+        return Response(self._json, content_type="application/json")
 
     def _openapi_swagger_ui(self):
         return protect(make_response(super()._openapi_swagger_ui()))
