@@ -65,13 +65,46 @@
     },
   });
 
+  // Swagger UI resolves the references of an operation when it is opened, and reads the whole document for that, with all that it has
+  // resolved before: a second and more on a laptop. The operation with the components that it refers to is enough.
+  function excerpt(document, path) {
+    const found = { ...document, paths: {}, components: {} };
+    const include = (names) => {
+      const part = names.reduce((value, name) => value?.[name], document);
+      if (part === undefined || names.reduce((value, name) => value?.[name], found) !== undefined) {
+        return;
+      }
+      const last = names.at(-1);
+      names.slice(0, -1).reduce((value, name) => (value[name] ??= {}), found)[last] = part;
+      JSON.stringify(part, (key, value) => {
+        if (key === "$ref" && typeof value === "string" && value.startsWith("#/components/")) {
+          include(value.slice(2).split("/"));
+        }
+        return value;
+      });
+    };
+    // what all methods of a path share stands beside them
+    include(path[0] === "paths" ? path.slice(0, 2) : path);
+    return found;
+  }
+
+  const resolveTheLeast = (system) => {
+    const resolve = system.fn.resolveSubtree;
+    return {
+      fn: {
+        resolveSubtree: (document, path, options) =>
+          resolve(["paths", "components"].includes(path[0]) && path.length > 2 ? excerpt(document, path) : document, path, options),
+      },
+    };
+  };
+
   // what is plain data comes from the server's settings, with the page
   const page = document.getElementById("swagger-ui");
   window.ui = SwaggerUIBundle({
     ...JSON.parse(page.dataset.config),
     dom_id: "#swagger-ui",
     url: page.dataset.url,
-    plugins: [learnFromAnswers],
+    plugins: [learnFromAnswers, resolveTheLeast],
     requestInterceptor: fillIn,
   });
 })();
