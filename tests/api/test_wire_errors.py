@@ -92,10 +92,16 @@ def test_an_error_is_a_problem_document_whatever_went_wrong(api):
         assert flow["name"] not in document["detail"]
 
 
-def test_a_path_that_takes_another_method_says_which(api):
-    refused = api.put("/flows/")
-    problem(refused, 405)
-    assert "POST" in refused.headers["Allow"]
+def test_a_path_that_takes_other_methods_says_which(api):
+    allowed = {}
+    for rule in api.application.url_map.iter_rules():
+        if rule.rule.startswith("/api/") and not rule.arguments:
+            allowed.setdefault(rule.rule, set()).update(rule.methods)
+    for path, methods in allowed.items():
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - methods:
+            refused = api.open(path, method=method, json={})
+            assert refused.status_code == 405, (method, path)
+            assert set(refused.headers["Allow"].split(", ")) == methods, (method, path)
 
 
 def test_a_failure_of_the_server_is_a_problem_document_that_tells_nothing_of_it(client, monkeypatch):

@@ -26,7 +26,7 @@ class IdConverter(BaseConverter):
 
     part_isolating = True
     # or the wrong method on a list route would look like the right one on a malformed id
-    regex = r"(?!(?:filter|count|history|pause|resume|(?:get|clear)_default_storage_block_document)\Z)[^/]+"
+    regex = r"(?!(?:filter|count|history|pause|resume|set_state|delete|(?:get|clear)_default_storage_block_document)\Z)[^/]+"
 
     def to_python(self, value):
         """Return the UUID. Raise Invalid."""
