@@ -168,3 +168,17 @@ def test_a_setting_that_is_named_exists():
     known = {name for name, _, _ in settings_table()} | WORKER_VARIABLES | {"MINTAKA_TEST_POSTGRES_URL", "MINTAKA_TEST_REFERENCE_PYTHON"}
     texts = [path.read_text(encoding="utf-8") for path in (*DOCS.glob("*.rst"), ROOT / "README.rst", ROOT / "CHANGELOG.rst")]
     assert {name for text in texts for name in re.findall(r"(?<!_)MINTAKA_[A-Z_]+[A-Z]", text)} <= known
+
+
+def test_what_the_page_on_development_names_is_in_the_code():
+    named = set(re.findall(r"``([^`\n]+)``", page("development")))
+    paths = {name for name in named if re.fullmatch(r"(?:app|benchmarks|deploy|docs|migrations|tests)/[\w/.]*", name)}
+    assert len(paths) > 30
+    assert [name for name in sorted(paths) if not (ROOT / name).exists()] == []
+    # the classes, functions and tables that a reader would look for
+    names = {name for name in named if re.fullmatch(r"[A-Z]\w*[a-zA-Z]|[a-z]+_\w+", name) and not name.startswith("MINTAKA_")}
+    defined = set()
+    for path in (ROOT / "app").rglob("*.py"):
+        defined.update(re.findall(r"^ *(?:def|class) (\w+)|^([A-Z_]+) = ", path.read_text(encoding="utf-8"), re.MULTILINE))
+    assert names - {name for pair in defined for name in pair} == set()
+    assert {"DeploymentCreate", "create_deployment", "CRITERIA"} <= names
