@@ -32,20 +32,23 @@ class RealClient:
             "COLUMNS": "250",
         }
 
+    def __enter__(self):
+        command = [reference.python(), str(FILES / "commands.py")]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self._commands = subprocess.Popen(command, env=self.environment, cwd=FILES, start_new_session=True, **pipes)
+        return self
+
+    def __exit__(self, *_):
+        kill_group(self._commands)
+        self._commands.stdin.close()
+        self._commands.stdout.close()
+
     def prefect(self, *words, **variables):
         """The output of a `prefect` command that must succeed; `variables` are set for it."""
-        ran = subprocess.run(
-            [self._executable(), *words],
-            env=self.environment | variables,
-            cwd=FILES,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE,
-        )
-        assert ran.returncode == 0, f"prefect {' '.join(words)}: {ran.stdout}"
-        return ran.stdout
+        print(json.dumps([words, variables]), file=self._commands.stdin, flush=True)
+        code, output = json.loads(self._commands.stdout.readline())
+        assert code == 0, f"prefect {' '.join(words)}: {output}"
+        return output
 
     def run(self, script, *arguments):
         """The JSON on the last line that a script in the folder `client` prints, run with the client's Python. It must succeed."""

@@ -28,14 +28,17 @@ def test_the_real_client_registers_saves_loads_and_deploys_to_the_default_storag
     again = register(server.api)
     assert again == [one | {"type": "known", "schema": "known"} for one in registered]
 
-    client, storage = RealClient(server.api, tmp_path), tmp_path / "storage"
-    assert client.run("blocks.py", str(storage)) == {"secret": "hunter2", "path": str(storage), "default": "local", "read": "stored"}
-    assert "hunter2" not in server.log.read_text()
+    storage = tmp_path / "storage"
+    with RealClient(server.api, tmp_path) as client:
+        assert client.run("blocks.py", str(storage)) == {"secret": "hunter2", "path": str(storage), "default": "local", "read": "stored"}
+        assert "hunter2" not in server.log.read_text()
 
-    listed = client.prefect("storage", "ls")
-    assert "local" in listed
-    assert "secretive" in listed
-    stored = len(list(storage.iterdir()))
-    assert "Created 2 deployments!" in client.prefect("deployment", "create", "deployments.py", ETL_FOLDER=str(tmp_path), ETL_SECONDS="4")
-    assert len(list(storage.iterdir())) > stored
-    assert "Cleared default storage" in client.prefect("storage", "reset-default")
+        listed = client.prefect("storage", "ls")
+        assert "local" in listed
+        assert "secretive" in listed
+        stored = len(list(storage.iterdir()))
+        assert "Created 2 deployments!" in client.prefect(
+            "deployment", "create", "deployments.py", ETL_FOLDER=str(tmp_path), ETL_SECONDS="4"
+        )
+        assert len(list(storage.iterdir())) > stored
+        assert "Cleared default storage" in client.prefect("storage", "reset-default")

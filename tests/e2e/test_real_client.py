@@ -74,23 +74,24 @@ def test_the_real_client_and_agent_deploy_run_and_read_back(postgres_url, gunico
 
 def a_working_day(url, folder, agent_log):
     """Everything that the client does, against the API at `url`, whose scheduler runs and whose blocks are registered."""
-    api, client = Api(url), RealClient(url, folder)
-    by_hand_id = deploy(api, client, folder)
-    queue_id = open_a_queue(api, client)
-    client.prefect("concurrency-limit", "create", "scarce", "1")
-    with client.agent("everything", agent_log):
-        scheduled = wait_until(lambda: scheduled_and_completed(api), "a run of the schedule completes", PATIENCE)
-        api.post(f"/deployments/{scheduled['deployment_id']}/set_schedule_inactive")
-        # meanwhile, one of two tasks under the tag waits for half a minute
-        look_around(api, client, by_hand_id, queue_id)
-        by_hand = wait_until(lambda: completed(api, id={"any_": [by_hand_id]}), "the run by hand completes", PATIENCE)
-        for run in (by_hand, scheduled):
-            check_history(api, run)
-            wait_until(lambda run=run: begins_with_a_line(api, run, folder), "the run's log is there")
-    check_the_limit(api, client, by_hand)
-    delete_deployments(api, client, by_hand, scheduled)
-    client.prefect("work-queue", "delete", queue_id)
-    assert api.post("/work_queues/filter") == []
+    api = Api(url)
+    with RealClient(url, folder) as client:
+        by_hand_id = deploy(api, client, folder)
+        queue_id = open_a_queue(api, client)
+        client.prefect("concurrency-limit", "create", "scarce", "1")
+        with client.agent("everything", agent_log):
+            scheduled = wait_until(lambda: scheduled_and_completed(api), "a run of the schedule completes", PATIENCE)
+            api.post(f"/deployments/{scheduled['deployment_id']}/set_schedule_inactive")
+            # meanwhile, one of two tasks under the tag waits for half a minute
+            look_around(api, client, by_hand_id, queue_id)
+            by_hand = wait_until(lambda: completed(api, id={"any_": [by_hand_id]}), "the run by hand completes", PATIENCE)
+            for run in (by_hand, scheduled):
+                check_history(api, run)
+                wait_until(lambda run=run: begins_with_a_line(api, run, folder), "the run's log is there")
+        check_the_limit(api, client, by_hand)
+        delete_deployments(api, client, by_hand, scheduled)
+        client.prefect("work-queue", "delete", queue_id)
+        assert api.post("/work_queues/filter") == []
 
 
 def deploy(api, client, folder):
