@@ -49,6 +49,7 @@ STORED_COLUMNS = tuple(DEPLOYMENT.c[field.name] for field in fields(Deployment) 
 STORED = select(*STORED_COLUMNS)
 _BY_ID = STORED.where(DEPLOYMENT.c.id == bindparam("id"))
 _BY_NAME = STORED.where(DEPLOYMENT.c.flow_id == bindparam("flow_id"), DEPLOYMENT.c.name == bindparam("name"))
+FLOW_DATA = select(DEPLOYMENT.c.flow_data).where(DEPLOYMENT.c.id == bindparam("id"))
 # these do not hold up those who only refer to the row
 LOCK, LOCK_BY_NAME = _BY_ID.with_for_update(key_share=True), _BY_NAME.with_for_update(key_share=True)
 LOCK_FOR_DELETE = _BY_ID.with_for_update()
@@ -131,6 +132,10 @@ class Deployments(FilteredRepository):
         if row is None:
             raise NotFound(self.kind)
         return Deployment(**row._asdict())
+
+    def flow_data_of(self, id):
+        """Return the flow data of a locked deployment."""
+        return self.session.scalar(FLOW_DATA, {"id": id})
 
     def insert(self, deployment, schedule):
         """Insert a `Deployment`. Return its answer, or None when the flow has a deployment of that name already.
