@@ -68,14 +68,14 @@ def differences(before, after):
 def recorded(value):
     """Return a value as the trail has it: as JSON, without what may be secret, and how long it is in place of one that is too long."""
     plain = _plain(value)
+    if not isinstance(plain, str | list | dict):
+        return plain
     length = len(json.dumps(plain, ensure_ascii=False))
     return plain if length <= MAX_VALUE else f"({length:,} characters)"
 
 
 def members(value, *without):
-    """Return the fields of a dataclass instance that are set, by name; None for None."""
-    if value is None:
-        return None
+    """Return the fields of a dataclass instance that are set, by name, `without` some."""
     return {field.name: held for field in fields(value) if field.name not in without and (held := getattr(value, field.name)) is not UNSET}
 
 
@@ -89,6 +89,8 @@ def _shown(state):
 
 
 def _same(one, other):
+    if one is other or (type(one) is type(other) and isinstance(one, str | int | UUID | datetime)):
+        return one == other
     return same_json(_plain(one, masked=False), _plain(other, masked=False))
 
 

@@ -191,10 +191,10 @@ class OfRow(Operation):
         return session.execute(wanted.with_for_update(key_share=True) if lock else wanted).one_or_none()
 
     @property
-    def _columns(self):
+    def _columns(self) -> list[str]:
         assert self.table is not None
-        members = self.members or [column.name for column in self.table.c if column.name not in NOT_RECORDED]
-        return dict.fromkeys(("id", *([self.name] if self.name else []), *members))
+        members = self.members or [str(column.name) for column in self.table.c if column.name not in NOT_RECORDED]
+        return [*{"id", *([self.name] if self.name else []), *members}]
 
     def _shown(self, row):
         return row and {name: value for name, value in row._asdict().items() if name != "id"}

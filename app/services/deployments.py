@@ -26,18 +26,20 @@ class DeploymentService:
 
         `changes` are `DeploymentChanges` with both. Raise InvalidField for a new deployment without `flow_data`.
         """
-        stored = self.deployments.lock_by_name(changes.flow_id, changes.name)
+        # the flow data may be long, and nothing but the audit trail asks for what it was
+        whole = self.unit.trail.is_on
+        stored = self.deployments.lock_by_name(changes.flow_id, changes.name, whole=whole)
         while stored is None:
             answer = self._insert(changes)
             if answer is not None:
                 return answer, True
             # the name was taken since the look-up; if it has been freed since, insert again
-            stored = self.deployments.lock_by_name(changes.flow_id, changes.name)
+            stored = self.deployments.lock_by_name(changes.flow_id, changes.name, whole=whole)
         return self._update(stored, changes), False
 
     def change(self, id, changes):
         """Make `changes`, `DeploymentChanges` without a flow. Return the answer. Raise NotFound, and Conflict for a name that is taken."""
-        stored = self.deployments.lock(id)
+        stored = self.deployments.lock(id, whole=self.unit.trail.is_on)
         if changes.name not in (UNSET, stored.name):
             self.deployments.rename(id, changes.name)
         return self._update(stored, changes)
@@ -182,8 +184,6 @@ class DeploymentService:
         deployment = stored.with_changes(changes, self.clock())
         before = {schedule.slug: schedule for schedule in self.schedules.of(stored.id)}
         wanted = self._wanted(stored.id, before, changes)
-        if self.unit.trail.is_on and changes.flow_data is not UNSET:
-            stored = replace(stored, flow_data=self.deployments.flow_data_of(stored.id))
         answer = self.deployments.update(deployment, changes, _shown(wanted))
         same = deployment.makes_the_same_runs_as(stored)
         kept, written = [], []
