@@ -5,6 +5,8 @@ import os
 import shutil
 import tempfile
 from contextlib import ExitStack
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -184,13 +186,26 @@ def clock():
     return Clock()
 
 
-@pytest.fixture
-def app(settings, clock):
-    """The application on `database_url`."""
-    # imported here: the tests of the domain need none of it
-    from app import create_app
+@pytest.fixture(scope="session")
+def applications():
+    """The applications made in this session, by all their settings but the database."""
+    return {}
 
-    app = create_app(settings, clock=clock)
+
+@pytest.fixture
+def app(settings, clock, applications):
+    """The application on `database_url`. It shares its routes, which take long to make, with others of the same settings."""
+    # imported here: the tests of the domain need none of it
+    from app import create_app, make_parts
+    from app.api.http.parsing import LOAD_CONTEXT
+    from app.schemas.context import LoadContext
+
+    others = replace(settings, database_url="")
+    if others not in applications:
+        applications[others] = create_app(settings)
+    app = copy(applications[others])
+    parts = make_parts(settings, clock)
+    app.extensions = app.extensions | {"mintaka": parts, LOAD_CONTEXT: LoadContext.of(parts)}
     yield app
     app.extensions["mintaka"].database.dispose()
 
