@@ -1,6 +1,6 @@
 """Mintaka: a deployments and scheduling server for data teams.
 
-`create_app` is the only place where the parts are put together.
+`create_app` and `make_parts` are the only places where the parts are put together.
 """
 
 from collections.abc import Callable
@@ -27,33 +27,40 @@ class Parts:
     metrics: Any = None
 
 
-def create_app(settings=None, clock=None):
-    """Return the WSGI application. `settings` default to those of the environment.
-
-    `clock()` returns the current instant. One that is given takes the place of the database's clock, in statements too. No connection is
-    made here, so that a server may fork afterwards.
-    """
+def make_parts(settings, clock=None):
+    """Return the Parts that `settings` describe. `clock` is that of `create_app`."""
     # the worker is in this package too, and does without the server's dependencies
-    from flask import Flask
-
-    from app import api, cli
-    from app.database_location import database_url, instance
+    from app.database_location import database_url
     from app.db.engine import key_file
     from app.db.session import Database
     from app.domain.planning import Policy
     from app.metrics import Metrics
     from app.services.vault import Vault
 
+    metrics = Metrics(*shared_metrics())
+    database = Database(database_url(settings, make_folder=False), settings, metrics)
+    policy = Policy(settings.scheduler_max_runs, settings.scheduler_max_scheduled_time, timedelta(seconds=settings.scheduler_retry_seconds))
+    vault = Vault(settings.encryption_keys, key_file(database.url))
+    return Parts(settings, clock or database.clock, database, policy, vault, metrics)
+
+
+def create_app(settings=None, clock=None):
+    """Return the WSGI application. `settings` default to those of the environment.
+
+    `clock()` returns the current instant. One that is given takes the place of the database's clock, in statements too. No connection is
+    made here, so that a server may fork afterwards.
+    """
+    from flask import Flask
+
+    from app import api, cli
+    from app.database_location import instance
+
     settings = settings or Settings.from_environ()
     app = Flask("mintaka", instance_path=str(instance()))
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     for name in unknown_variables():
         app.logger.warning("%s is not a setting and has no effect", name)
-    metrics = Metrics(*shared_metrics())
-    database = Database(database_url(settings, make_folder=False), settings, metrics)
-    policy = Policy(settings.scheduler_max_runs, settings.scheduler_max_scheduled_time, timedelta(seconds=settings.scheduler_retry_seconds))
-    vault = Vault(settings.encryption_keys, key_file(database.url))
-    app.extensions["mintaka"] = Parts(settings, clock or database.clock, database, policy, vault, metrics)
+    app.extensions["mintaka"] = make_parts(settings, clock)
     api.init_app(app, __version__)
     cli.init_app(app)
     return app

@@ -5,6 +5,8 @@ import os
 import shutil
 import tempfile
 from contextlib import ExitStack
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from tests.answers import check_answer
 from tests.serving import running_gunicorn
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+SLOW_TOO = IN_CI or os.environ.get("MINTAKA_TEST_SLOW") == "true"
 POSTGRES_REQUIRED = IN_CI or os.environ.get("MINTAKA_TEST_REQUIRE_POSTGRES") == "true"
 
 # Nothing here has to last, and databases are made and dropped many times faster in memory; a container may have but a little of it
@@ -74,11 +77,18 @@ def pytest_configure_node(node):
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the tests that take long, in each half of the list: of two workers each gets a half, and ends with what the other left."""
-    long = [item for item in items if "e2e" in item.path.parts]
+    """Skip the slow tests where nobody asked for them. Begin with the tests that take long, in the share of each worker: all get as many
+    of them, and end with what the others left.
+    """
+    if not SLOW_TOO:
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow: MINTAKA_TEST_SLOW=true runs it, and CI does"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    long = sorted((item for item in items if "e2e" in item.path.parts), key=lambda item: item.get_closest_marker("slow") is None)
     short = [item for item in items if "e2e" not in item.path.parts]
-    half = len(short) // 2
-    items[:] = long[::2] + short[:half] + long[1::2] + short[half:]
+    bounds = [len(short) * number // workers for number in range(workers + 1)]
+    items[:] = [item for number in range(workers) for item in [*long[number::workers], *short[bounds[number] : bounds[number + 1]]]]
 
 
 def pytest_collection_finish():
@@ -176,13 +186,26 @@ def clock():
     return Clock()
 
 
-@pytest.fixture
-def app(settings, clock):
-    """The application on `database_url`."""
-    # imported here: the tests of the domain need none of it
-    from app import create_app
+@pytest.fixture(scope="session")
+def applications():
+    """The applications made in this session, by all their settings but the database."""
+    return {}
 
-    app = create_app(settings, clock=clock)
+
+@pytest.fixture
+def app(settings, clock, applications):
+    """The application on `database_url`. It shares its routes, which take long to make, with others of the same settings."""
+    # imported here: the tests of the domain need none of it
+    from app import create_app, make_parts
+    from app.api.http.parsing import LOAD_CONTEXT
+    from app.schemas.context import LoadContext
+
+    others = replace(settings, database_url="")
+    if others not in applications:
+        applications[others] = create_app(settings)
+    app = copy(applications[others])
+    parts = make_parts(settings, clock)
+    app.extensions = app.extensions | {"mintaka": parts, LOAD_CONTEXT: LoadContext.of(parts)}
     yield app
     app.extensions["mintaka"].database.dispose()
 

@@ -3,7 +3,7 @@
 from app.api.http import Blueprint, in_transaction, json_response, parts, unit_of_work
 from app.db import migrate
 from app.errors import NotReady
-from app.scheduler.heartbeats import SCHEDULER
+from app.repositories.heartbeats import SCHEDULER
 from app.schemas.root import GREETING, TRUE, ReadyQuery
 
 blueprint = Blueprint("Root", __name__, url_prefix="/api", description="The server itself.")
@@ -32,8 +32,8 @@ def ready(query):
     if pending := migrate.pending(parts().database):
         raise NotReady(pending)
     if query["service"] == SCHEDULER:
-        found = in_transaction(lambda: unit_of_work().heartbeats.list(), read_only=True)
-        if not any(one["service"] == SCHEDULER and not one["silent"] for one in found):
+        found = in_transaction(lambda: unit_of_work().heartbeats.last_of(SCHEDULER), read_only=True)
+        if found is None or found["silent"]:
             raise NotReady("no scheduler has made a pass within three of its loops; mintaka scheduler status shows those there were")
     return json_response(True)
 

@@ -12,8 +12,9 @@ from app.cli.command_group import CommandGroup, Failed, mintaka, require_current
 from app.cli.output import Progress, output_option, plain, print_json, print_table, relative
 from app.cli.signals import stop_signals
 from app.domain.plurals import counted
+from app.repositories.heartbeats import SCHEDULER
 from app.scheduler.backfills import BackfillPass
-from app.scheduler.heartbeats import SCHEDULER, Heartbeat
+from app.scheduler.heartbeats import Heartbeat
 from app.scheduler.late_runs import LateRunMarker
 from app.scheduler.leases import LeaseExpiry
 from app.scheduler.loop import Scheduler

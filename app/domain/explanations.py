@@ -117,7 +117,8 @@ class Facts:
     held: tuple[HeldRun, ...] = ()
     queues: tuple[Queue, ...] = ()
     tag_limits: tuple[TagLimitUse, ...] = ()
-    overdue_since: datetime | None = None
+    # that of the heartbeats which made its pass last
+    scheduler: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,11 @@ def of_schedules(facts):
         yield Reason(Code.PAUSED, f"The deployment is paused {until}{note}", deployment.paused_since, about)
     for schedule in found:
         yield from _of_schedule(schedule, facts)
-    if facts.overdue_since is not None:
-        message = "No scheduler has made a pass within three of its loops: start `mintaka scheduler run`."
-        yield Reason(Code.SCHEDULER_SILENT, message, facts.overdue_since, {})
+    if facts.scheduler is None:
+        yield Reason(Code.SCHEDULER_SILENT, "No scheduler runs: start `mintaka scheduler run`.", None, {})
+    elif facts.scheduler["silent"]:
+        message = "No scheduler has made a pass within three of its loops; the last was that on {host}, process {pid}."
+        yield Reason(Code.SCHEDULER_SILENT, message.format(**facts.scheduler), facts.scheduler["last_pass"], {})
 
 
 def _of_schedule(schedule, facts):

@@ -2,14 +2,14 @@
 
 from sqlalchemy import Integer, Text, Uuid, bindparam, func, literal, select, union_all
 
-from app.db.models import Agent, ConcurrencyLimit, ConcurrencySlot, DeploymentSchedule, FlowRun, FlowRunState, Lease, WorkQueue
+from app.db.models import Agent, ConcurrencyLimit, ConcurrencySlot, FlowRun, FlowRunState, Lease, WorkQueue
 from app.db.types import UtcDateTime
 from app.domain.explanations import HeldRun, Queue, TagLimitUse, WaitingRun
 from app.domain.states import HELD, StateType
 from app.repositories.filtering import read_filters, where
 
-FLOW_RUN, STATE, LEASE, QUEUE, AGENT, SCHEDULE, LIMIT, SLOT = (
-    model.__table__ for model in (FlowRun, FlowRunState, Lease, WorkQueue, Agent, DeploymentSchedule, ConcurrencyLimit, ConcurrencySlot)
+FLOW_RUN, STATE, LEASE, QUEUE, AGENT, LIMIT, SLOT = (
+    model.__table__ for model in (FlowRun, FlowRunState, Lease, WorkQueue, Agent, ConcurrencyLimit, ConcurrencySlot)
 )
 
 # More than a limit can be, and more queues than anybody looks through
@@ -55,12 +55,6 @@ TAG_LIMITS = (
     .where(LIMIT.c.tag.in_(bindparam("tags", type_=Text, expanding=True)))
     .group_by(LIMIT.c.id, LIMIT.c.tag, LIMIT.c.concurrency_limit)
     .order_by(LIMIT.c.tag)
-)
-OVERDUE = (
-    select(SCHEDULE.c.top_up_due)
-    .where(SCHEDULE.c.top_up_due <= bindparam("before", type_=UtcDateTime))
-    .order_by(SCHEDULE.c.top_up_due, SCHEDULE.c.id)
-    .limit(1)
 )
 
 
@@ -124,10 +118,6 @@ class Explanations:
     def tag_limits(self, tags):
         """Return the `TagLimitUse` of each concurrency limit on one of `tags`."""
         return tuple(TagLimitUse(*row) for row in self.session.execute(TAG_LIMITS, {"tags": sorted(set(tags))}))
-
-    def overdue_since(self, before):
-        """Return since when a scheduler should have made runs that no one has made, if that is at `before` or earlier; else None."""
-        return self.session.scalar(OVERDUE, {"before": before})
 
 
 def _held(row):

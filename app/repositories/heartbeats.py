@@ -10,6 +10,9 @@ from app.db.types import UtcDateTime
 
 HEARTBEAT = Heartbeat.__table__
 
+# The service that makes runs
+SCHEDULER = "scheduler"
+
 # Loops without a pass after which a service is silent, and the time after which its row goes
 MISSED_LOOPS = 3
 FORGOTTEN_AFTER = timedelta(days=1)
@@ -38,6 +41,11 @@ class Heartbeats:
     def end(self, ids):
         """Forget services that have ended."""
         self.session.execute(DELETE, {"ids": ids})
+
+    def last_of(self, service):
+        """Return the document of a service of the process that made its pass last, if possible of one that is not silent, or None."""
+        found = [one for one in self.list() if one["service"] == service]
+        return max(found, key=lambda one: (not one["silent"], one["last_pass"]), default=None)
 
     def list(self):
         """Return a document for each service of each process, `silent` where it has made no pass within three loops."""

@@ -7,8 +7,6 @@ from app.domain.ids import new_id
 from app.errors import Unavailable
 from app.services.unit_of_work import UnitOfWork
 
-SCHEDULER = "scheduler"
-
 
 class Heartbeat:
     """The heartbeats of this process: one row for each of its services."""

@@ -16,12 +16,13 @@ from app.schemas.deployments import FLOW_DATA, NAME, DeploymentFields
 from app.schemas.fields import MAX_TEXT
 from app.schemas.flows import NAME as FLOW_NAME
 from app.schemas.flows import FlowUpdate
+from app.schemas.policies import StartPolicyUpdate
 from app.schemas.work_queues import FILTER, ONE_OF, TAGS, WorkQueueUpdate
 from app.schemas.work_queues import NAME as QUEUE_NAME
 
 # Members of a deployment that are set by themselves after it is: a new one is its name here, its field in `FileDeployment`, and its line in
 # `app.services.file_members`
-PARTS = ("pause",)
+PARTS = ("pause", "policy")
 
 
 class FileSchedule(NamedSchedule):
@@ -64,6 +65,7 @@ class FileDeployment(DeploymentFields):
     flow_data = fields.Nested(DataDocument, f"{FLOW_DATA} Required for a new deployment.")
     schedules = FileSchedules("All schedules of the deployment: those not named are deleted. Not beside `schedule`.")
     pause = fields.Nested(FilePause, "Pauses the deployment. Only beside `is_schedule_active: false`.")
+    policy = fields.Nested(StartPolicyUpdate, "Whether its due runs start.")
 
     @validates_schema
     def _paused(self, body, **kwargs):
@@ -125,6 +127,7 @@ class File(Body):
                 "name": "nightly",
                 "flow_data": {"encoding": "json", "blob": '"s3://bucket/flow.py"'},
                 "tags": ["nightly"],
+                "policy": {"concurrency_limit": 1, "overlap": "skip"},
                 "schedules": [
                     {
                         "slug": "month-end",

@@ -1,13 +1,9 @@
 """Why a deployment does not run, and why a run does not start: the facts, each read once, and what they mean."""
 
-from datetime import timedelta
-
 from app.domain.explanations import Facts, explain, explain_ended_run, explain_held_run, explain_waiting_run
 from app.domain.states import HELD
+from app.repositories.heartbeats import SCHEDULER
 from app.services.work_queues import filter_of
-
-# Loops of a scheduler after which it is silent
-SILENT_AFTER = 3
 
 
 class ExplanationService:
@@ -33,7 +29,6 @@ class ExplanationService:
         now = self.clock()
         deployment = self.unit.deployments.stored(id)
         queues = self.facts.with_held(self.facts.queues(), lambda queue: filter_of(queue, state={"type": {"any_": HELD}}))
-        loops = timedelta(seconds=SILENT_AFTER * self.unit.parts.settings.scheduler_loop_seconds)
         return Facts(
             now=now,
             horizon=self.unit.policy.end(now),
@@ -43,5 +38,5 @@ class ExplanationService:
             held=self.facts.held(id),
             queues=queues,
             tag_limits=self.facts.tag_limits(tags or deployment.tags),
-            overdue_since=self.facts.overdue_since(now - loops),
+            scheduler=self.unit.heartbeats.last_of(SCHEDULER),
         )

@@ -7,6 +7,7 @@ import orjson
 
 from app.domain.deployment_schedules import DEFAULT, SHAPE
 from app.domain.files import Named
+from app.domain.start_policy import NO_POLICY
 from app.errors import InvalidField, NotFound
 
 
@@ -98,5 +99,14 @@ def _pause(unit, id, wanted):
     unit.deployment_service.pause(id, **wanted)
 
 
+def _policy_of(unit, id):
+    policy = unit.deployments.start_policy_of(id)
+    return plain({name: value for name, value in vars(policy).items() if value != getattr(NO_POLICY, name)})
+
+
+def _set_policy(unit, id, wanted):
+    unit.deployment_service.change_start_policy(id, wanted)
+
+
 # name: how it is read as files have it, and how it is set. What is read as empty is left out of a file
-PARTS = {"pause": (_pause_of, _pause)}
+PARTS = {"pause": (_pause_of, _pause), "policy": (_policy_of, _set_policy)}

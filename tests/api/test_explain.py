@@ -8,6 +8,7 @@ from sqlalchemy import event
 
 from tests.api.asking import ok, problem
 from tests.api.factories import make_deployment, make_task_run, make_work_queue
+from tests.parts import monthly_heartbeat
 from tests.stored import change
 
 NOW = datetime(2026, 6, 1, 12, 30, tzinfo=UTC)
@@ -18,6 +19,12 @@ DAILY = {"cron": "0 9 * * *", "timezone": "UTC"}
 def stopped(clock):
     """Nothing here goes by the real time."""
     clock.stop_at(NOW)
+
+
+@pytest.fixture(autouse=True)
+def scheduler(app, stopped):
+    """A scheduler that has just made its pass of the month."""
+    return monthly_heartbeat(app.extensions["mintaka"])
 
 
 @pytest.fixture
@@ -129,13 +136,24 @@ def test_a_schedule_all_of_whose_dates_are_excluded(client, deployment, queue):
     assert (found["will_run"], codes(found)) == (False, ["all_excluded"])
 
 
-def test_a_scheduler_that_makes_no_passes_is_silent(client, clock, deployment, queue):
-    # the runs of ten days are used up, and nobody made more
-    clock.advance(days=11)
+def test_a_scheduler_that_makes_no_passes_is_silent(client, clock, app, scheduler, deployment, queue):
+    clock.advance(days=90)
     claim(client, queue, limit=1)
-    found = explain(client, deployment)
-    assert "scheduler_silent" in codes(found)
-    assert only(found, "scheduler_silent")["since"] < clock().isoformat()
+    assert "scheduler_silent" not in codes(explain(client, deployment))
+    clock.advance(seconds=1)
+    claim(client, queue, limit=1)
+    silent = only(explain(client, deployment), "scheduler_silent")
+    assert silent["since"] == NOW.isoformat()
+    assert f"{scheduler.host}, process {scheduler.pid}" in silent["message"]
+    # another one takes over
+    monthly_heartbeat(app.extensions["mintaka"])
+    assert "scheduler_silent" not in codes(explain(client, deployment))
+
+
+def test_where_no_scheduler_runs_that_is_told(client, scheduler, deployment, queue):
+    scheduler.end()
+    silent = only(explain(client, deployment), "scheduler_silent")
+    assert (silent["since"], silent["message"]) == (None, "No scheduler runs: start `mintaka scheduler run`.")
 
 
 def test_no_queue_has_its_runs(client, deployment):

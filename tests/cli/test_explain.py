@@ -7,14 +7,16 @@ import pytest
 from tests.api.asking import ok
 from tests.api.factories import make_deployment, make_flow_run, make_work_queue
 from tests.cli.results import documents, done
+from tests.parts import monthly_heartbeat
 
 NOW = datetime(2026, 6, 1, 12, 30, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def stopped(clock):
-    """Nothing here goes by the real time."""
+def stopped(clock, app):
+    """Nothing here goes by the real time, and a scheduler runs."""
     clock.stop_at(NOW)
+    monthly_heartbeat(app.extensions["mintaka"])
 
 
 @pytest.fixture

@@ -128,6 +128,22 @@ def test_a_pause_has_a_note_and_an_end(run, client, write):
     assert done(run("apply", "-f", path)) == "Nothing was changed: 4 unchanged\n"
 
 
+def test_a_policy_is_set_changed_and_kept(run, client, write):
+    def policy():
+        return ok(client.get(f"/deployments/{nightly(client)['id']}/policy"))
+
+    limited = write(FILE.replace("    tags:", "    policy: {concurrency_limit: 1, overlap: skip}\n    tags:", 1))
+    done(run("apply", "-f", limited))
+    assert (policy()["concurrency_limit"], policy()["overlap"]) == (1, "skip")
+    assert done(run("apply", "-f", limited)) == "Nothing was changed: 4 unchanged\n"
+    cleared = write(FILE.replace("    tags:", "    policy: {concurrency_limit: null, pause_after_failures: 3}\n    tags:", 1))
+    assert "changed deployment etl/nightly: policy" in done(run("apply", "-f", cleared))
+    assert policy() == {"concurrency_limit": None, "overlap": "skip", "catchup_window_seconds": None, "pause_after_failures": 3}
+    assert done(run("apply", "-f", write(FILE))) == "Nothing was changed: 4 unchanged\n"
+    wrong = write(FILE.replace("    tags:", "    policy: {overlap: often}\n    tags:", 1))
+    assert "policy.overlap" in run("apply", "-f", wrong).stderr
+
+
 def test_a_file_that_is_wrong_is_told_all_at_once_with_lines(run, client, write):
     text = """\
 flows:

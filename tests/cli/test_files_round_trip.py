@@ -87,10 +87,22 @@ shapes = optional(
     max_scheduled_runs=st.integers(1, 3),
 )
 schedules = st.builds(lambda document, shape: {"max_scheduled_runs": 2, **shape, "schedule": document}, documents, shapes)
+policies = optional(
+    concurrency_limit=st.none() | st.integers(1, 5),
+    overlap=st.sampled_from(["buffer_all", "buffer_one", "skip", "cancel_other"]),
+    catchup_window_seconds=st.none() | st.integers(1, 10**6),
+    pause_after_failures=st.none() | st.integers(1, 9),
+)
 deployments = st.builds(
     lambda required, others, slugs: required | others | {"schedules": [one | {"slug": slug} for slug, one in slugs.items()]},
     st.fixed_dictionaries({"flow_data": st.fixed_dictionaries({"encoding": texts, "blob": texts})}),
-    optional(parameters=objects, tags=tags, is_schedule_active=st.booleans(), flow_runner=optional(type=texts, config=objects)),
+    optional(
+        parameters=objects,
+        tags=tags,
+        is_schedule_active=st.booleans(),
+        flow_runner=optional(type=texts, config=objects),
+        policy=policies,
+    ),
     st.dictionaries(st.sampled_from(["default", "a", "b-2"]), schedules, max_size=3),
 )
 servers = st.dictionaries(names, st.tuples(tags, st.dictionaries(names, deployments, max_size=2)), min_size=1, max_size=2)
@@ -117,7 +129,9 @@ def fill(client, server, queue_filters=()):
     for flow, (flow_tags, of_flow) in server.items():
         flow_id = ask(client, "POST", "/flows/", {"name": flow, "tags": flow_tags})["id"]
         for name, deployment in of_flow.items():
-            found.append(ask(client, "POST", "/deployments/", deployment | {"flow_id": flow_id, "name": name})["id"])
+            body = {member: value for member, value in deployment.items() if member != "policy"}
+            found.append(ask(client, "POST", "/deployments/", body | {"flow_id": flow_id, "name": name})["id"])
+            ask(client, "PATCH", f"/deployments/{found[-1]}/policy", deployment.get("policy", {}))
     filter = {"deployment_ids": found, "tags": ["a"]}
     ask(client, "POST", "/work_queues/", {"name": "q", "filter": filter, "concurrency_limit": 3, "is_paused": True})
     ask(client, "POST", "/work_queues/", {"name": "all", "description": "every run"})
@@ -132,7 +146,8 @@ def state_of(client):
     for found in ask(client, "POST", "/deployments/filter", {}):
         key = by_id[found["id"]] = (flow_names[found["flow_id"]], found["name"])
         below = [own(one) for one in ask(client, "GET", f"/deployments/{found['id']}/schedules")]
-        deployments[key] = own(found), below, own(ask(client, "GET", f"/deployments/{found['id']}/pause"))
+        about = [own(ask(client, "GET", f"/deployments/{found['id']}/{part}")) for part in ("pause", "policy")]
+        deployments[key] = own(found), below, about
     queues = [own(queue) for queue in ask(client, "POST", "/work_queues/filter", {})]
     for queue in queues:
         wanted = queue["filter"]["deployment_ids"]

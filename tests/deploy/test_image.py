@@ -16,6 +16,8 @@ from tests.databases import libpq_dsn
 from tests.deploy import files
 from tests.serving import PATIENCE, answers, free_port, kill_group, wait_until
 
+pytestmark = pytest.mark.slow
+
 COMPOSE = files.compose(POSTGRES_PASSWORD="p", MINTAKA_ENCRYPTION_KEYS="k")["services"]
 PIN = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 

@@ -4,10 +4,14 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ENCRYPTION_KEY
 from tests.e2e import reference
 from tests.e2e.real_client import RealClient
 from tests.serving import PATIENCE, ROOT, environment
+
+pytestmark = pytest.mark.slow
 
 
 def register(api):

@@ -5,12 +5,15 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import pytest
 import requests
 
 from tests.conftest import ENCRYPTION_KEY
 from tests.e2e import reference
 from tests.e2e.real_client import PATIENCE, RealClient
 from tests.serving import ROOT, environment, running_scheduler, wait_until
+
+pytestmark = pytest.mark.slow
 
 ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FLOW_RUN_STATES = ["Scheduled", "Pending", "Running", "Completed"]

@@ -1,7 +1,11 @@
 """Whatever the reference's own client asks, with its own defaults, is answered."""
 
+import pytest
+
 from tests.e2e import reference
 from tests.e2e.real_client import RealClient
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_real_client_runs_flows_with_the_longest_names_and_reads_everything_by_its_defaults(sqlite_url, gunicorn_server, tmp_path):

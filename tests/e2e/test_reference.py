@@ -11,6 +11,8 @@ from tests.e2e.conversations import CONVERSATIONS
 from tests.e2e.differences import DIFFERENCES, WORDS
 from tests.serving import PATIENCE, ROOT
 
+pytestmark = pytest.mark.slow
+
 # notifications and the pages of its own user interface are no part of Mintaka
 LEFT_OUT = re.compile(r"/api/(flow_run_notification_policies|ui)/")
 EMPTY = post("/admin/database/clear", {"confirm": True})

@@ -12,6 +12,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 from tests.conftest import IN_CI
 from tests.serving import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 # Chromium would otherwise call home, and as root it refuses to start in its sandbox
 OPTIONS = [

@@ -10,6 +10,8 @@ import pytest
 
 from tests.serving import PATIENCE, ROOT, answers, environment, free_port, kill_group, wait_until
 
+pytestmark = pytest.mark.slow
+
 BLOCK = re.compile(r"^\.\. code-block:: (shell|python)\n\n((?:   .*\n|\n)+)", re.MULTILINE)
 PORT = "127.0.0.1:8000"
 # the commands that the reader leaves running in a terminal of their own

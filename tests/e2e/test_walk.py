@@ -12,6 +12,8 @@ from app.domain import schedules
 from app.domain.filters import FILTERS
 from tests.serving import running_scheduler, wait_until
 
+pytestmark = pytest.mark.slow
+
 SCHEDULES = {
     "last-friday": {"rrule": "FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=17;BYMINUTE=0;BYSECOND=0", "timezone": "Europe/Berlin"},
     "weekdays": {"cron": "0 9 * * 1-5", "timezone": "Europe/Berlin"},

@@ -31,6 +31,8 @@ from tests.conftest import ApiClient
 from tests.parts import make_parts
 from tests.serving import PATIENCE, running_gunicorn, running_scheduler, wait_until
 
+pytestmark = pytest.mark.slow
+
 SCHEDULE = DeploymentSchedule.__table__
 DEPLOYMENT, FLOW, FLOW_RUN, STATE = Deployment.__table__, Flow.__table__, FlowRun.__table__, FlowRunState.__table__
 MAX_RUNS = 10

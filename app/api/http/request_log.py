@@ -3,15 +3,13 @@
 import logging
 import time
 
-from flask import g, request
+from flask import current_app, g, request
 
 log = logging.getLogger("mintaka.request")
 
 
 def log_requests(app):
     """Log each request of `app`: method, route (not the path, which has ids in it), status, milliseconds, request id."""
-
-    metrics = app.extensions["mintaka"].metrics
 
     @app.before_request
     def begin():
@@ -24,7 +22,7 @@ def log_requests(app):
             response.headers["X-Request-ID"] = request_id
         seconds = time.perf_counter() - g.began if "began" in g else 0.0
         rule = request.url_rule and request.url_rule.rule
-        metrics.answered(request.method, rule, response.status_code, seconds)
+        current_app.extensions["mintaka"].metrics.answered(request.method, rule, response.status_code, seconds)
         if log.isEnabledFor(logging.INFO):
             route = rule or request.path
             milliseconds = round(seconds * 1000, 2)
