@@ -1,6 +1,6 @@
 """The audit trail, whose entries are neither changed nor, but by retention, deleted
 
-Revision ID: 0010
+Revision ID: 0009
 Revises: 0008
 """
 
@@ -9,7 +9,7 @@ from alembic import op
 
 from app.db.types import Json, UtcDateTime
 
-revision = "0010"
+revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
