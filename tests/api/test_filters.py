@@ -187,7 +187,7 @@ def filters_on(draw, rows):
 
 
 @pytest.mark.parametrize("entity", sorted(FILTERS))
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_lists_and_counts_are_those_of_an_independent_model(world, entity, data):
     client, rows = world

@@ -10,6 +10,8 @@ import requests
 
 from tests.serving import PATIENCE, ROOT, answers, environment, free_port, kill_group, wait_until
 
+pytestmark = pytest.mark.slow
+
 PROJECT = ["app", "migrations", "wsgi.py", "setup.cfg", "setup.py", "pyproject.toml", "README.rst"]
 
 

@@ -129,6 +129,7 @@ def test_serve_migrates_serves_and_schedules(everything):
     assert running.child("scheduler").is_running()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_signal_stops_serve_and_all_it_started(everything, number):
     running = everything()
@@ -139,6 +140,7 @@ def test_a_signal_stops_serve_and_all_it_started(everything, number):
     assert running.all_ended()
 
 
+@pytest.mark.slow
 def test_ctrl_c_lets_a_request_in_flight_finish(everything, tmp_path):
     running = everything()
     with ThreadPoolExecutor() as pool, closing(sqlite3.connect(tmp_path / "served.db", isolation_level=None, timeout=PATIENCE)) as writer:
@@ -154,6 +156,7 @@ def test_ctrl_c_lets_a_request_in_flight_finish(everything, tmp_path):
     assert running.process.wait(PATIENCE) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "log_format", "line"),
     [
@@ -170,6 +173,7 @@ def test_when_one_part_dies_serve_stops_the_other_and_fails_and_the_log_says_whi
     wait_until(running.all_ended, "nothing is left running")
 
 
+@pytest.mark.slow
 def test_serve_ends_with_its_parent_when_asked_to(everything):
     parent = [sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])"]
     running = everything("--exit-with-parent", parent=parent)

@@ -1,21 +1,24 @@
 """What only a socket shows: requests that are cut short, malformed or too large, as gunicorn and the application answer them together."""
 
 import http.client
+import shutil
 from urllib.parse import quote
 
 import pytest
 import requests
 
 from tests.e2e.sockets import head, is_problem, say
-from tests.serving import PATIENCE
+from tests.serving import PATIENCE, running_gunicorn
 
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.fixture
-def server(gunicorn_server, sqlite_url):
-    """A real server on an empty database."""
-    return gunicorn_server(sqlite_url, workers=1)
+@pytest.fixture(scope="module")
+def server(sqlite_template, tmp_path_factory):
+    """A real server, which these tests share."""
+    path = shutil.copy(sqlite_template, tmp_path_factory.mktemp("wire") / "mintaka.db")
+    with running_gunicorn(f"sqlite:///{path}", workers=1) as server:
+        yield server
 
 
 def make_deployment(server, flow="etl", name="d"):
