@@ -12,6 +12,7 @@ from environs import Env, EnvValidationError, ValidationError, validate
 
 from app.domain.ages import ALLOWED as AGES
 from app.domain.ages import parse_age
+from app.domain.audit import ALL, OPERATORS
 from app.domain.bounds import Bounds
 
 PREFIX = "MINTAKA_"
@@ -182,6 +183,9 @@ class Settings:
         None, _age, "How long finished flow runs are kept, with their task runs and states, such as `90d`. Empty means for ever."
     )
     retention_logs: timedelta | None = _setting(None, _age, "How long lines of logs are kept, such as `90d`. Empty means for ever.")
+    retention_audit: timedelta | None = _setting(
+        None, _age, "How long entries of the audit trail are kept, such as `730d`. Empty means for ever."
+    )
     retention_loop_seconds: float = _setting(3600.0, _seconds(0.1), "Seconds from one look for what is older than that to the next.")
 
     max_body_bytes: int = _setting(DEFAULT_BOUNDS.body_bytes, _whole(1024), "Largest request body, in bytes; above it the answer is 413.")
@@ -214,6 +218,11 @@ class Settings:
         _fernet_keys,
         "Keys that blocks are encrypted with, comma-separated: the first encrypts, all decrypt. Required on PostgreSQL.",
         secret=True,
+    )
+    audit: str = _setting(
+        ALL,
+        _one_of(ALL, OPERATORS),
+        "What the audit trail records: `all` changes, or `operators`: all but what workers do with runs (claims, states, task runs).",
     )
     admin_database_routes: bool = _setting(False, _switch, "Whether the API lets whoever reaches it clear, drop and create the database.")
     log_format: str = _setting("text", _one_of("text", "json"), "How log lines are written.")

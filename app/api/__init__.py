@@ -5,6 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.api import (
     admin,
+    audit,
     backfills,
     block_documents,
     block_schemas,
@@ -50,6 +51,7 @@ BLUEPRINTS = (
     block_schemas.blueprint,
     block_documents.blueprint,
     root.blueprint,
+    audit.blueprint,
     admin.blueprint,
 )
 

@@ -5,6 +5,7 @@ from flask import abort
 from app.api.http import Blueprint, json_response, parts, transaction, unit_of_work
 from app.db import migrate
 from app.db.engine import shown
+from app.domain.audit import Entry
 from app.schemas.admin import SETTINGS, VERSION, Confirmation
 
 ORION_VERSION = "2.0b7"
@@ -47,10 +48,11 @@ def read_settings():
 def clear_database(body):
     """Clear the database.
 
-    Every row is deleted, and the tables stay. Switched off unless `MINTAKA_ADMIN_DATABASE_ROUTES` is true.
+    Every row is deleted but those of the audit trail, and the tables stay. Switched off unless `MINTAKA_ADMIN_DATABASE_ROUTES` is true.
     """
     require_permission(body)
     migrate.clear(unit_of_work().session)
+    unit_of_work().trail.add(Entry(action="clear", object_kind="database"))
     return None, 204
 
 

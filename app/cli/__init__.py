@@ -9,6 +9,7 @@ def all_commands():
     import app.cli.explanations
     import app.cli.pauses
     import app.cli.policies  # noqa: F401
+    from app.cli.audit import audit
     from app.cli.backfills import backfill
     from app.cli.blocks import blocks
     from app.cli.concurrency_limits import concurrency_limits
@@ -27,6 +28,7 @@ def all_commands():
 
     return (
         apply,
+        audit,
         backfill,
         blocks,
         concurrency_limits,

@@ -1,6 +1,7 @@
 """What every group of commands shares: an application context, and errors as one line with an exit code."""
 
 import errno
+import getpass
 import logging
 import os
 import sys
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.db import migrate
 from app.db.failures import driver_message, failure
+from app.domain.audit import COMMAND_LINE, Actor
 from app.errors import AppError, InvalidField, Unavailable
 from app.schemas.context import Context, LoadContext
 from app.services.unit_of_work import UnitOfWork
@@ -173,7 +175,17 @@ def transaction(work, read_only=False):
     """
     require_current()
     parts = mintaka()
-    return parts.database.run(lambda session: work(UnitOfWork(session, parts)), read_only=read_only)
+    asking = None if read_only else Actor(COMMAND_LINE, os_user())
+    return parts.database.run(lambda session: work(UnitOfWork(session, parts, asking)), read_only=read_only)
+
+
+def os_user():
+    """Return the name of the user who runs the command."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # a container may run as a user that no file knows
+        return "unknown"
 
 
 def require_current():

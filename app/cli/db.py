@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 from alembic.util import CommandError
 
-from app.cli.command_group import CommandGroup, Failed, mintaka, missing_file, require_current
+from app.cli.command_group import CommandGroup, Failed, mintaka, missing_file, require_current, transaction
 from app.cli.options import age_option, tag_option, yes_option
 from app.cli.output import Progress, output_option, print_facts, print_json
 from app.cli.signals import stop_signals
 from app.database_location import database_url
 from app.db import migrate
 from app.db.engine import shown
+from app.domain.audit import Entry, recorded
 from app.domain.states import TERMINAL
 from app.scheduler.retention import Pruner
 
@@ -106,10 +107,11 @@ def check(ctx, output):
 )
 @tag_option("flow_runs")
 @click.option("--logs", is_flag=True, help="Delete the lines of logs that are as old, too, of whatever runs.")
+@click.option("--audit", is_flag=True, help="Delete the entries of the audit trail that are as old, too.")
 @click.option("--dry-run", is_flag=True, help="Delete nothing, and say what would be deleted.")
 @yes_option
 @output_option
-def prune(older_than, states, tags, logs, dry_run, yes, output):
+def prune(older_than, states, tags, logs, audit, dry_run, yes, output):
     """Delete finished flow runs, with their task runs, states and subflow runs.
 
     Short transactions delete a few at a time, so that nobody waits for them; Ctrl-C ends the command after the one it is at. Runs that have
@@ -128,17 +130,25 @@ def prune(older_than, states, tags, logs, dry_run, yes, output):
     filters = {"flow_runs": {"state": {"type": {"any_": list(states)}} if states else None, "tags": {"all_": tags} if tags else None}}
     progress = Progress()
     with stop_signals() as stop:
-        pruner = Pruner(mintaka(), older_than, older_than if logs else None, filters)
+        pruner = Pruner(mintaka(), older_than, older_than if logs else None, older_than if audit else None, filters)
         try:
             report = pruner.run_once(lambda: stop.asked, progress.tell, dry_run)
         finally:
             progress.done()
+        deleted = {name: number for name, number in report.numbers().items() if number and name != "seconds"}
+        if deleted and not dry_run:
+            _record(older_than, filters["flow_runs"], deleted)
         if output == "json":
             print_json(report.numbers())
         else:
             click.echo(str(report))
         if stop.asked:
             click.echo("Stopped by a signal: the same command goes on.", err=True)
+
+
+def _record(older_than, flow_runs, deleted):
+    details = {"older_than_seconds": older_than.total_seconds(), "flow_runs": recorded(flow_runs), "deleted": deleted}
+    transaction(lambda unit: unit.trail.add(Entry(action="prune", object_kind="database", details=details)))
 
 
 def _migrate(direction, revision):

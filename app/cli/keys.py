@@ -1,10 +1,8 @@
 """`mintaka keys`."""
 
-import getpass
-
 import click
 
-from app.cli.command_group import CommandGroup, Failed, transaction
+from app.cli.command_group import CommandGroup, Failed, os_user, transaction
 from app.cli.options import page_options, tell_rest, whole_list
 from app.cli.output import output_option, plain, print_facts, print_json, print_table
 from app.domain.keys import MAX_NAME_LENGTH, SCOPES, duration
@@ -36,14 +34,6 @@ def _name(ctx, param, text):
 name_argument = click.argument("name", callback=_name)
 
 
-def _user():
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        # a container may run as a user that no file knows
-        return "unknown"
-
-
 def _print_key(document, output):
     if output == "json":
         print_json(document)
@@ -73,7 +63,7 @@ def create(name, scopes, expires, output):
       mintaka keys create ci --scope deployments:write --expires 90d
       mintaka keys create agent --scope worker --scope runs:read --output json
     """
-    _print_key(transaction(lambda unit: unit.keys.create(name, scopes, expires, _user())), output)
+    _print_key(transaction(lambda unit: unit.keys.create(name, scopes, expires, os_user())), output)
 
 
 @keys.command()

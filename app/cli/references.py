@@ -7,7 +7,7 @@ from typing import NamedTuple
 import click
 
 from app.cli.command_group import Failed
-from app.db.models import Backfill, Deployment, Flow, FlowRun, WorkQueue
+from app.db.models import AuditEntry, Backfill, Deployment, Flow, FlowRun, WorkQueue
 from app.errors import NotFound
 from app.repositories.short_ids import matching_ids
 
@@ -72,6 +72,7 @@ def as_id(text):
 DEPLOYMENT = DeploymentType()
 RUN = IdType("run")
 BACKFILL = IdType("backfill")
+AUDIT_ENTRY = IdType("entry")
 
 
 def require_run(unit, reference):
@@ -82,6 +83,11 @@ def require_run(unit, reference):
 def require_backfill(unit, reference):
     """Return the document of the backfill that a value of `BACKFILL` means. Raise Failed when there is none, or more than one."""
     return _required(unit.backfills.require, _full_id(unit, Backfill, "Backfill", reference), reference)
+
+
+def require_audit_entry(unit, reference):
+    """Return the entry of the audit trail that a value of `AUDIT_ENTRY` means. Raise Failed when there is none, or more than one."""
+    return _required(unit.audit_entries.require, _full_id(unit, AuditEntry, "Audit entry", reference), reference)
 
 
 def require_deployment(unit, reference):

@@ -36,7 +36,7 @@ def run(once, all_active, output):
     One pass every MINTAKA_SCHEDULER_LOOP_SECONDS. Beside it, every MINTAKA_LATE_RUNS_LOOP_SECONDS, runs that nobody has started in time are
     marked late, claimed runs whose lease has run out go back to be claimed again, pauses that have an end are ended, due runs that are not
     to start, by the policies of their deployments, end, and backfills make their next runs. Every MINTAKA_RETENTION_LOOP_SECONDS, what is
-    older than MINTAKA_RETENTION_FLOW_RUNS and MINTAKA_RETENTION_LOGS say is deleted. On PostgreSQL any number of schedulers may run at
+    older than MINTAKA_RETENTION_FLOW_RUNS, _LOGS and _AUDIT say is deleted. On PostgreSQL any number of schedulers may run at
     once. SIGINT (Ctrl-C) and SIGTERM end it with exit code 0, after the batches it is at. A deployment whose schedule fails delays no
     other, and is no failure of the pass.
 
@@ -62,7 +62,7 @@ def run(once, all_active, output):
         BackfillPass(parts),
         LateRunMarker(parts, settings.late_runs_after_seconds),
     ]
-    kept = settings.retention_flow_runs, settings.retention_logs
+    kept = settings.retention_flow_runs, settings.retention_logs, settings.retention_audit
     old = [Pruner(parts, *kept)] if any(kept) else []
     with stop_signals() as stop:
         if once:

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 
 from app.db import types
 from app.db.engine import delete_all, is_sqlite, migration_lock
-from app.db.models import Base
+from app.db.models import AuditEntry, Base
 from app.errors import NotReady
 
 LOCK = 0x6D696E74  # one number for every process that migrates this database
@@ -86,8 +86,8 @@ def downgrade(database, revision):
 
 
 def clear(session):
-    """Delete every row. The tables stay."""
-    delete_all(session, Base.metadata.sorted_tables)
+    """Delete every row but those of the audit trail. The tables stay."""
+    delete_all(session, [table for table in Base.metadata.sorted_tables if table is not AuditEntry.__table__])
 
 
 def differences(database):

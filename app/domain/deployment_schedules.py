@@ -73,6 +73,12 @@ class DeploymentSchedule:
     schedule_failures: int = 0
     rules_version: str | None = None
 
+    @property
+    def shown(self):
+        """Return what a client sets of it, by name."""
+        own = {"is_active": self.is_active, "parameters": self.parameters, "max_scheduled_runs": self.max_scheduled_runs}
+        return {**self.members, **own}
+
     def makes_the_same_runs_as(self, other):
         """Return whether a run of this schedule equals one of `other`, and both make as many."""
         if self is other:

@@ -58,13 +58,25 @@ FILTERS = {
     ),
 }
 
-# Logs can be asked for by their own criteria alone: they outlive the runs they are of
+# Logs, and entries of the audit trail, can be asked for by their own criteria alone: they outlive what they are of
 CRITERIA = FILTERS | {
     "logs": (
         _criterion("level", "int32", "ge_", "le_"),
         _criterion("timestamp", "instant", "before_", "after_"),
         _criterion("flow_run_id", "uuid", "any_"),
         _criterion("task_run_id", "uuid", "any_"),
+    ),
+    "audit_entries": (
+        _criterion("id", "uuid", "any_"),
+        _criterion("created", "instant", "before_", "after_"),
+        _criterion("via", "text", "any_"),
+        _criterion("actor", "text", "any_", "like_"),
+        _criterion("key_id", "uuid", "any_"),
+        _criterion("request_id", "text", "any_"),
+        _criterion("action", "text", "any_"),
+        _criterion("object_kind", "text", "any_"),
+        _criterion("object_id", "uuid", "any_"),
+        _criterion("object_name", "text", "any_", "like_"),
     ),
 }
 

@@ -51,6 +51,7 @@ _BY_ID = STORED.where(DEPLOYMENT.c.id == bindparam("id"))
 _BY_NAME = STORED.where(DEPLOYMENT.c.flow_id == bindparam("flow_id"), DEPLOYMENT.c.name == bindparam("name"))
 # these do not hold up those who only refer to the row
 LOCK, LOCK_BY_NAME = _BY_ID.with_for_update(key_share=True), _BY_NAME.with_for_update(key_share=True)
+LOCK_WHOLE, LOCK_WHOLE_BY_NAME = (statement.add_columns(DEPLOYMENT.c.flow_data) for statement in (LOCK, LOCK_BY_NAME))
 LOCK_FOR_DELETE = _BY_ID.with_for_update()
 KEEP = _BY_ID.with_for_update(read=True, key_share=True)
 
@@ -110,17 +111,17 @@ class Deployments(FilteredRepository):
             return self.read_by_names(flow_name, name)
         return self._require_text(self.text_by_names, {"flow_name": flow_name, "name": name})
 
-    def lock_by_name(self, flow_id, name):
-        """Lock the deployment `name` of a flow until the transaction ends. Return the `Deployment`, or None.
+    def lock_by_name(self, flow_id, name, *, whole=False):
+        """Lock the deployment `name` of a flow until the transaction ends. Return the `Deployment`, or None; its flow data if `whole`.
 
         Whoever makes or removes runs of a schedule holds this lock, so that runs of two versions of it never mix.
         """
-        row = self.session.execute(LOCK_BY_NAME, {"flow_id": flow_id, "name": name}).one_or_none()
+        row = self.session.execute(LOCK_WHOLE_BY_NAME if whole else LOCK_BY_NAME, {"flow_id": flow_id, "name": name}).one_or_none()
         return row and Deployment(**row._asdict())
 
-    def lock(self, id, *, for_delete=False):
-        """Lock the deployment `id` until the transaction ends. Return the `Deployment`. Raise NotFound."""
-        return self._require_stored(LOCK_FOR_DELETE if for_delete else LOCK, id)
+    def lock(self, id, *, whole=False, for_delete=False):
+        """Lock the deployment `id` until the transaction ends. Return the `Deployment`, its flow data if `whole`. Raise NotFound."""
+        return self._require_stored(LOCK_FOR_DELETE if for_delete else LOCK_WHOLE if whole else LOCK, id)
 
     def require_for_run(self, id):
         """Return the `Deployment` `id`, and keep it from being deleted until the transaction ends. Raise NotFound."""

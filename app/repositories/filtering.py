@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, exists, false, not_, select
 
-from app.db.models import Deployment, DeploymentSchedule, Flow, FlowRun, Log, TaskRun
+from app.db.models import AuditEntry, Deployment, DeploymentSchedule, Flow, FlowRun, Log, TaskRun
 from app.db.sql import ArrayContainsAll, ContainsText, IsEmptyArray
 from app.db.types import Json, Substring
 from app.domain.filters import Criterion, conditions
@@ -16,6 +16,7 @@ from app.domain.filters import Criterion, conditions
 FLOW, DEPLOYMENT, FLOW_RUN, TASK_RUN = (model.__table__ for model in (Flow, Deployment, FlowRun, TaskRun))
 SCHEDULE = DeploymentSchedule.__table__
 TABLES = {"flows": FLOW, "deployments": DEPLOYMENT, "flow_runs": FLOW_RUN, "task_runs": TASK_RUN, "logs": Log.__table__}
+TABLES |= {"audit_entries": AuditEntry.__table__}
 
 
 class Relation(NamedTuple):
@@ -49,6 +50,7 @@ RELATIONS = {
     "flow_runs": (*_OWNERS_OF_RUN, _TASKS_OF_RUN),
     "task_runs": (_refers("flow_runs", TASK_RUN.c.flow_run_id, FLOW_RUN, _OWNERS_OF_RUN),),
     "logs": (),
+    "audit_entries": (),
 }
 
 # What is needed of a value besides its parameter

@@ -1,16 +1,17 @@
-"""Deleting what is old: finished flow runs with all that is inside them, and lines of logs."""
+"""Deleting what is old: finished flow runs with all that is inside them, lines of logs, and entries of the audit trail."""
 
 from typing import NamedTuple
 
 from sqlalchemy import Integer, Uuid, bindparam, column, delete, exists, func, literal_column, or_, select, tuple_
 
-from app.db.models import CachedResult, FlowRun, Log, TaskRun, TaskRunState
+from app.db.kept import retention
+from app.db.models import AuditEntry, CachedResult, FlowRun, Log, TaskRun, TaskRunState
 from app.db.types import UtcDateTime
 from app.domain.states import TERMINAL
 from app.repositories.filtering import read_filters, where
 
 FLOW_RUN, TASK_RUN, TASK_RUN_STATE = FlowRun.__table__, TaskRun.__table__, TaskRunState.__table__
-CACHED, LOG = CachedResult.__table__, Log.__table__
+CACHED, LOG, ENTRY = CachedResult.__table__, Log.__table__, AuditEntry.__table__
 
 # SQLite takes 32,766 parameters in a statement
 IDS_PER_STATEMENT = 10_000
@@ -55,6 +56,11 @@ _OLD_LOGS = LOG.c.timestamp < _BEFORE
 COUNT_LOGS = select(func.count()).select_from(LOG).where(_OLD_LOGS)
 _LOGS = select(LOG.c.id).where(_OLD_LOGS).order_by(LOG.c.timestamp).limit(_LIMIT).with_for_update(skip_locked=True)
 DELETE_LOGS = delete(LOG).where(LOG.c.id.in_(_LOGS))
+
+_OLD_ENTRIES = ENTRY.c.created < _BEFORE
+COUNT_ENTRIES = select(func.count()).select_from(ENTRY).where(_OLD_ENTRIES)
+_ENTRIES = select(ENTRY.c.id).where(_OLD_ENTRIES).order_by(ENTRY.c.created, ENTRY.c.id).limit(_LIMIT).with_for_update(skip_locked=True)
+DELETE_ENTRIES = delete(ENTRY).where(ENTRY.c.id.in_(_ENTRIES))
 
 
 class Tree(NamedTuple):
@@ -132,6 +138,15 @@ class Retention:
     def delete_logs(self, before, limit):
         """Delete up to `limit` of the lines of logs that are older than `before`, the oldest first. Return how many."""
         return self.session.execute(DELETE_LOGS, {"before": before, "limit": limit}).rowcount
+
+    def count_audit_entries(self, before):
+        """Return how many entries of the audit trail are older than `before`."""
+        return self.session.execute(COUNT_ENTRIES, {"before": before}).scalar_one()
+
+    def delete_audit_entries(self, before, limit):
+        """Delete up to `limit` of the entries of the audit trail that are older than `before`, the oldest first. Return how many."""
+        with retention(self.session):
+            return self.session.execute(DELETE_ENTRIES, {"before": before, "limit": limit}).rowcount
 
     def _all(self, statement, ids, **parameters):
         return [row for part in _parts(ids) for row in self.session.execute(statement, {"ids": part} | parameters)]

@@ -38,7 +38,7 @@ SHARED_COLUMNS = (
 
 # Columns that entering a state changes, apart from `updated` and `state_id`
 TIMES = tuple(RunTimes.__dataclass_fields__)
-LOCKED = ("id", "state_id", "state_type", "state_name", *TIMES)
+LOCKED = ("id", "name", "state_id", "state_type", "state_name", *TIMES)
 ENTERED = {
     "state_type": Text,
     "state_name": Text,

@@ -57,7 +57,7 @@ def _lock_after_owner(condition, of_owner, of_run):
     owner_id = select(asked.c.deployment_id).where(asked.c.id == bindparam("wanted")).scalar_subquery()
     owner = select(*(DEPLOYMENT.c[name] for name in ("id", *of_owner)))
     owner = owner.where(DEPLOYMENT.c.id == owner_id, condition).with_for_update(key_share=True).cte("owner")
-    run = (*LOCKED, "parent_task_run_id", "backfill_id", "name", *of_run)
+    run = (*LOCKED, "parent_task_run_id", "backfill_id", *of_run)
     columns = (*(FLOW_RUN.c[name] for name in run), *(column.label(f"owner_{column.name}") for column in owner.c))
     statement = select(*columns).select_from(FLOW_RUN.outerjoin(owner, true())).where(FLOW_RUN.c.id == bindparam("wanted"))
     # a row is locked when it has been put together, and by then the WITH clause has been read

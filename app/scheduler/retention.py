@@ -1,4 +1,4 @@
-"""Retention: finished flow runs and logs that are older than they are to be kept are deleted, in short transactions."""
+"""Retention: finished flow runs, logs and audit entries that are older than they are to be kept are deleted, in short transactions."""
 
 import logging
 import time
@@ -19,6 +19,10 @@ AIM_SECONDS = 0.05
 FIRST_BATCH, MIN_BATCH, MAX_BATCH = 100, 1, 5_000
 
 
+# What a report counts
+COUNTED = ("flow_runs", "task_runs", "logs", "audit_entries")
+
+
 @dataclass
 class PruneReport:
     """What a pass deleted, or with `dry_run` would delete. `longest` is for how many seconds at most a transaction held its locks."""
@@ -27,15 +31,17 @@ class PruneReport:
     flow_runs: int = 0
     task_runs: int = 0
     logs: int = 0
+    audit_entries: int = 0
     seconds: float = 0.0
     longest: float = 0.0
 
     def numbers(self):
         """Return what was counted, for scripts."""
-        return {name: getattr(self, name) for name in ("flow_runs", "task_runs", "logs", "seconds")}
+        return {name: getattr(self, name) for name in (*COUNTED, "seconds")}
 
     def __str__(self):
         parts = [counted(self.flow_runs, "flow run"), counted(self.task_runs, "task run"), counted(self.logs, "log line")]
+        parts += [counted(self.audit_entries, "audit entry", "audit entries")] if self.audit_entries else []
         verb = "would be deleted" if self.dry_run else f"deleted in {self.seconds:.3f} s"
         return f"{', '.join(parts[:-1])} and {parts[-1]} {verb}"
 
@@ -58,13 +64,14 @@ class BatchSize:
 class Pruner:
     """Deletes what is older than it is to be kept. Any number of processes may run it: what one holds, the others pass over.
 
-    `flow_runs` and `logs` are timedeltas, None to delete none of them; `filters` restrict the flow runs.
+    `flow_runs`, `logs` and `audit` are timedeltas, None to delete none of them; `filters` restrict the flow runs.
     Each transaction deletes whole flow runs with all that is inside them, so that one that is interrupted leaves nothing half.
     """
 
     parts: Any
     flow_runs: timedelta | None = None
     logs: timedelta | None = None
+    audit: timedelta | None = None
     filters: dict = field(default_factory=dict)
     name = "retention"
 
@@ -81,10 +88,12 @@ class Pruner:
             for kind in (STARTED, UNSTARTED):
                 self._prune_runs(kind, now - self.flow_runs, report, tell)
         if self.logs is not None:
-            self._prune_logs(now - self.logs, report, tell)
+            self._prune_rows("logs", now - self.logs, report, tell)
+        if self.audit is not None:
+            self._prune_rows("audit_entries", now - self.audit, report, tell)
         report.seconds = time.perf_counter() - began
-        if not dry_run and (report.flow_runs or report.logs):
-            facts = {f"deleted_{name}": getattr(report, name) for name in ("flow_runs", "task_runs", "logs")}
+        if not dry_run and (report.flow_runs or report.logs or report.audit_entries):
+            facts = {f"deleted_{name}": getattr(report, name) for name in COUNTED}
             log.info("%s", report, extra=facts | {"seconds": round(report.seconds, 6)})
         return report
 
@@ -105,15 +114,16 @@ class Pruner:
                     return
             position = found[-1]
 
-    def _prune_logs(self, before, report, tell):
+    def _prune_rows(self, what, before, report, tell):
+        """Delete rows of one table, `logs` or `audit_entries`."""
         if report.dry_run:
-            report.logs = self._read(lambda unit: unit.retention.count_logs(before))
+            setattr(report, what, self._read(lambda unit: getattr(unit.retention, f"count_{what}")(before)))
             return
         size, more = BatchSize(), not tell()
         while more:
             limit = size.rows
-            deleted = self._timed(lambda unit, limit=limit: unit.retention.delete_logs(before, limit), report, int, size)
-            report.logs += deleted
+            deleted = self._timed(lambda unit, limit=limit: getattr(unit.retention, f"delete_{what}")(before, limit), report, int, size)
+            setattr(report, what, getattr(report, what) + deleted)
             more = deleted == limit and not tell()
 
     def _timed(self, work, report, rows, size):

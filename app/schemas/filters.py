@@ -69,7 +69,8 @@ def _camel(text):
 
 
 def _entity_schema(entity, criteria):
-    name = _camel(entity)[:-1] + "Filter"
+    singular = f"{entity[:-3]}y" if entity.endswith("ies") else entity[:-1]
+    name = f"{_camel(singular)}Filter"
     members, groups = {}, {}
     for criterion in criteria:
         schema = _schema(name + _camel(criterion.field), _operators(criterion), f"Criteria on `{criterion.field}`.")

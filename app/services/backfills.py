@@ -8,6 +8,7 @@ import logging
 from uuid import UUID
 
 from app.domain import schedules
+from app.domain.audit import differences
 from app.domain.backfills import MAX_OCCURRENCES, OVER, BackfillState, Order, Reprocess, Window, wanted
 from app.domain.deployment_schedules import UnreadableSchedule, schedule_key, shaped
 from app.errors import Conflict, InvalidField
@@ -75,8 +76,9 @@ class BackfillService:
         """End a backfill, and delete its runs that have not been started. Return its answer. Raise NotFound, Conflict."""
         self.backfills.row(id)
         self.backfills.delete_unstarted(id, lock_only=True)
-        self._lock_open(id)
+        row = self._lock_open(id)
         self.backfills.update(id, state=BackfillState.CANCELLED, next_occurrence=None)
+        self.unit.trail.note(id, None, differences({"state": row.state}, {"state": BackfillState.CANCELLED}))
         # whoever ended a run meanwhile has made another one
         self.backfills.delete_unstarted(id)
         return self.backfills.require(id)

@@ -1,5 +1,7 @@
 """Changing many flow runs at once: those that meet filters, in one transaction."""
 
+from app.domain.audit import recorded
+
 
 class BulkRunService:
     """Sets the states of flow runs, and deletes them, each as if it were the only one."""
@@ -19,16 +21,17 @@ class BulkRunService:
                 return None
             return {"id": id, "status": outcome["status"], "reason": outcome["details"]["reason"]}
 
-        return self._change(filters, limit, is_dry, propose)
+        facts = {"state_type": state.type, "state_name": state.name, "force": force}
+        return self._change(filters, limit, is_dry, propose, **facts)
 
     def delete(self, filters, limit, *, is_dry):
         """Delete up to `limit` of the runs that meet `filters`, the oldest first. Return what `set_state` does."""
         return self._change(filters, limit, is_dry, self.flow_runs.delete)
 
-    def _change(self, filters, limit, is_dry, change):
+    def _change(self, filters, limit, is_dry, change, **facts):
         """Call `change(id)`, which returns None or why it was refused, for each run. Take it all back where it `is_dry`.
 
-        Every change of many runs goes through here, so that whoever records changes records them here.
+        The audit trail has one entry for all of them.
         """
         # a dry run does what the real thing does, so that they agree
         trial = self.session.begin_nested() if is_dry else None
@@ -37,4 +40,8 @@ class BulkRunService:
         refused = [outcome for outcome in outcomes if outcome is not None]
         if trial is not None:
             trial.rollback()
-        return {"matched": matched, "changed": len(outcomes) - len(refused), "refused": refused}
+        changed = len(outcomes) - len(refused)
+        if changed and not is_dry:
+            counts = {"matched": matched, "changed": changed, "refused": len(refused)}
+            self.unit.trail.note(None, None, filter=recorded(filters), **counts, **facts)
+        return {"matched": matched, "changed": changed, "refused": refused}

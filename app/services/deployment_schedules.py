@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from app.domain import schedules
+from app.domain.audit import differences
 from app.domain.deployment_schedules import (
     MAX_SCHEDULES,
     SHAPE,
@@ -59,9 +60,10 @@ class DeploymentScheduleService:
 
     def delete(self, deployment_id, slug):
         """Delete a schedule, with the runs that it made ahead of time and that never started. Raise NotFound."""
-        _, stored = self._lock(deployment_id, slug)
+        deployment, stored = self._lock(deployment_id, slug)
         self.scheduled_runs.remove(deployment_id, slug)
         self.schedules.delete([stored.id])
+        self._note(deployment, stored, None)
 
     def all_of(self, deployment_id, before, wanted):
         """Return the `DeploymentSchedule`s of `wanted`, `ScheduleChanges` by slug, that take the place of those of `before`.
@@ -114,6 +116,12 @@ class DeploymentScheduleService:
         if stored is not None:
             self.scheduled_runs.remove(deployment.id, stored.slug)
         self.write(deployment, [wanted])
+        self._note(deployment, stored, wanted)
+
+    def _note(self, deployment, stored, wanted):
+        one = wanted or stored
+        changes = differences(stored and stored.shown, wanted and wanted.shown)
+        self.unit.trail.note(one.id, f"{deployment.name}/{one.slug}", changes, action="create" if stored is None else None)
 
     def _valid(self, members, key):
         return schedules.validate_shape(members, key, self.clock(), self.unit.bounds.min_interval_seconds)

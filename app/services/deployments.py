@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from app.domain.audit import differences, members, recorded
 from app.domain.deployment_schedules import DEFAULT, RunTemplate, plain_schedule
 from app.domain.deployments import Deployment, own_changes
 from app.domain.ids import new_id
@@ -25,18 +26,20 @@ class DeploymentService:
 
         `changes` are `DeploymentChanges` with both. Raise InvalidField for a new deployment without `flow_data`.
         """
-        stored = self.deployments.lock_by_name(changes.flow_id, changes.name)
+        # the flow data may be long, and nothing but the audit trail asks for what it was
+        whole = self.unit.trail.is_on
+        stored = self.deployments.lock_by_name(changes.flow_id, changes.name, whole=whole)
         while stored is None:
             answer = self._insert(changes)
             if answer is not None:
                 return answer, True
             # the name was taken since the look-up; if it has been freed since, insert again
-            stored = self.deployments.lock_by_name(changes.flow_id, changes.name)
+            stored = self.deployments.lock_by_name(changes.flow_id, changes.name, whole=whole)
         return self._update(stored, changes), False
 
     def change(self, id, changes):
         """Make `changes`, `DeploymentChanges` without a flow. Return the answer. Raise NotFound, and Conflict for a name that is taken."""
-        stored = self.deployments.lock(id)
+        stored = self.deployments.lock(id, whole=self.unit.trail.is_on)
         if changes.name not in (UNSET, stored.name):
             self.deployments.rename(id, changes.name)
         return self._update(stored, changes)
@@ -57,13 +60,18 @@ class DeploymentService:
     def pause_all(self, filters, note=UNSET, until=UNSET):
         """Do what `pause` does for the deployments that meet `filters`. Return how many were changed by it."""
         self._check_until(until)
-        return self._pause(self.deployments.lock_found(filters), note, until)
+        return self._noted(filters, self._pause(self.deployments.lock_found(filters), note, until))
 
     def resume_all(self, filters):
         """Do what `activate` does for the deployments that meet `filters` and are paused. Return how many there were."""
         paused = [deployment for deployment in self.deployments.lock_found(filters) if not deployment.is_schedule_active]
         self._activate(paused)
-        return len(paused)
+        return self._noted(filters, len(paused))
+
+    def _noted(self, filters, number):
+        if number:
+            self.unit.trail.note(None, None, filter=recorded(filters), changed=number)
+        return number
 
     def end_pauses(self, limit):
         """Activate up to `limit` deployments whose pause has reached its end. Return how many there were."""
@@ -124,7 +132,11 @@ class DeploymentService:
         if default is None:
             return nothing_due("The deployment has no schedule.")
         template = RunTemplate(deployment, default)
-        return self.scheduled_runs.fill(template, start, end or self.policy.end(start), max_runs or self.policy.of(default).max_runs)
+        end = end or self.policy.end(start)
+        report = self.scheduled_runs.fill(template, start, end, max_runs or self.policy.of(default).max_runs)
+        if report["created"]:
+            self.unit.trail.note(id, deployment.name, start=recorded(start), end=recorded(end), created=report["created"])
+        return report
 
     def delete(self, id):
         """Delete the deployment and every run of it in a SCHEDULED state; other runs stay, without a deployment. Raise NotFound."""
@@ -165,6 +177,7 @@ class DeploymentService:
         answer = self.deployments.insert(deployment, _shown(wanted))
         if answer is not None:
             self.unit.deployment_schedule_service.write(deployment, list(wanted.values()))
+            self._note(None, {}, deployment, wanted)
         return answer
 
     def _update(self, stored, changes):
@@ -193,7 +206,16 @@ class DeploymentService:
             templates = [RunTemplate(deployment, replace(schedule, schedule_failures=0)) for schedule in kept if schedule.is_active]
             # runs stay where they are those that would be made now, so that the ones somebody deleted come back
             self.scheduled_runs.top_up(templates, skip_existing=same)
+        self._note(stored, before, deployment, wanted)
         return answer
+
+    def _note(self, stored, before, deployment, wanted):
+        """Note how a deployment and its schedules differ from what was stored, for the audit trail."""
+        if not self.unit.trail.is_on:
+            return
+        changes = differences(stored and _members(stored, before), _members(deployment, wanted))
+        if changes:
+            self.unit.trail.note(deployment.id, deployment.name, changes, action="create" if stored is None else "update")
 
     def _wanted(self, deployment_id, before, changes):
         """Return the schedules that the deployment is to have, by slug, where it has those of `before`."""
@@ -212,3 +234,8 @@ class DeploymentService:
 def _shown(schedules):
     """Return what a deployment's answer shows as its schedule."""
     return schedules[DEFAULT].members["schedule"] if DEFAULT in schedules else None
+
+
+def _members(deployment, schedules):
+    """Return what a client sets of a deployment and its schedules, by name."""
+    return members(deployment, "id", "failures_in_a_row") | {f"schedules.{slug}": schedule.shown for slug, schedule in schedules.items()}

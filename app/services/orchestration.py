@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from app.domain.audit import state_changes
 from app.domain.instants import parse
 from app.domain.orchestration import FLOW_RULES, TASK_RULES, Abort, Accept, Reject, Transition, Wait, judge
 from app.domain.states import TERMINAL, State, StateType
@@ -57,7 +58,7 @@ class Orchestration:
             self.unit.backfill_service.run_ended(run.backfill_id)
         if is_end and owner is not None and owner.policy.pause_after_failures is not None:
             self.unit.start_service.ended(owner, run, state)
-        return answer(verdict, entry)
+        return self._noted(run, previous, state, answer(verdict, entry))
 
     def end_many(self, states):
         """End flow runs that are not over, with all that is inside them. `states` maps their ids to terminal `State`s. Return how many.
@@ -120,7 +121,12 @@ class Orchestration:
         # what came out of the cache is in there already
         if key and state.type == StateType.COMPLETED and isinstance(verdict, Accept) and not force:
             self.cache.add(key, entry["id"], expiration and parse(expiration))
-        return answer(verdict, entry)
+        return self._noted(run, previous, state, answer(verdict, entry))
+
+    def _noted(self, run, previous, state, outcome):
+        if self.unit.trail.is_on:
+            self.unit.trail.note(run.id, run.name, state_changes(previous, state), status=outcome["status"])
+        return outcome
 
     def _let_go(self, flow_run_id, state):
         """Where nobody works on a flow run in its new state, end its lease, and take what is inside it along."""

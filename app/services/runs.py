@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from app.domain.audit import differences
 from app.domain.history import interval_starts
 from app.domain.names import random_name
 from app.domain.orchestration import AWAITING_RETRY
@@ -51,6 +52,8 @@ class RunService:
         state = new_state(StateType.SCHEDULED, self.clock(), name=AWAITING_RETRY, message=f"Retried after {run.state_name}")
         # the rules keep what is over
         self.unit.orchestration.set_flow_run_state(id, state, force=True)
+        before = {"state_type": run.state_type, "state_name": run.state_name}
+        self.unit.trail.note(id, run.name, differences(before, {"state_type": state.type, "state_name": state.name}))
         return self.flow_runs.require(id)
 
     def retry_as_new(self, id):

@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from app.repositories.applied import AppliedObjects
+from app.repositories.audit import AuditEntries
 from app.repositories.backfills import Backfills
 from app.repositories.block_documents import BlockDocuments
 from app.repositories.block_schemas import BlockSchemas
@@ -26,6 +27,7 @@ from app.repositories.starts import Starts
 from app.repositories.task_run_graph import TaskRunGraph
 from app.repositories.task_runs import TaskRuns
 from app.repositories.work_queues import WorkQueues
+from app.services.audit import Trail
 from app.services.backfills import BackfillService
 from app.services.bulk_runs import BulkRunService
 from app.services.deployment_schedules import DeploymentScheduleService
@@ -43,11 +45,13 @@ class UnitOfWork:
     """What one transaction works with. It lasts as long as its session; nothing in it commits.
 
     `parts` are those that `create_app` put together: `clock`, `policy`, `vault` and `settings` are used here.
+    What `actor`, an `Actor`, changes is recorded in the audit trail; the server's own work has none.
     """
 
-    def __init__(self, session, parts):
+    def __init__(self, session, parts, actor=None):
         self.session, self.parts = session, parts
         self.clock = parts.clock
+        self.trail = Trail(session, parts.clock, actor, parts.settings.audit)
 
     @property
     def policy(self):
@@ -59,8 +63,11 @@ class UnitOfWork:
         """Return the sizes that a request may have."""
         return self.parts.settings.bounds
 
-    def _repository(self, kind):
-        return kind(self.session, self.clock)
+    def _repository(self, kind, *more):
+        return self.trail.watched(kind(self.session, self.clock, *more))
+
+    def _service(self, kind):
+        return self.trail.watched(kind(self))
 
     flows = cached_property(lambda self: self._repository(Flows))
     deployments = cached_property(lambda self: self._repository(Deployments))
@@ -74,6 +81,7 @@ class UnitOfWork:
     retention = cached_property(lambda self: self._repository(Retention))
     heartbeats = cached_property(lambda self: self._repository(Heartbeats))
     leases = cached_property(lambda self: self._repository(Leases))
+    audit_entries = cached_property(lambda self: self._repository(AuditEntries))
     keys = cached_property(lambda self: self._repository(Keys))
     explanations = cached_property(lambda self: self._repository(Explanations))
     logs = cached_property(lambda self: self._repository(Logs))
@@ -83,18 +91,18 @@ class UnitOfWork:
     applied = cached_property(lambda self: self._repository(AppliedObjects))
     block_types = cached_property(lambda self: self._repository(BlockTypes))
     block_schemas = cached_property(lambda self: self._repository(BlockSchemas))
-    starts = cached_property(lambda self: Starts(self.session, self.clock, self.flow_runs))
+    starts = cached_property(lambda self: self._repository(Starts, self.flow_runs))
     backfills = cached_property(lambda self: self._repository(Backfills))
-    block_documents = cached_property(lambda self: BlockDocuments(self.session, self.clock, self.parts.vault))
+    block_documents = cached_property(lambda self: self._repository(BlockDocuments, self.parts.vault))
 
-    deployment_service = cached_property(DeploymentService)
-    deployment_schedule_service = cached_property(DeploymentScheduleService)
-    scheduled_run_service = cached_property(ScheduledRunService)
-    run_service = cached_property(RunService)
-    orchestration = cached_property(Orchestration)
-    backfill_service = cached_property(BackfillService)
-    bulk_run_service = cached_property(BulkRunService)
-    explanation_service = cached_property(ExplanationService)
-    start_service = cached_property(StartService)
-    work_queue_service = cached_property(WorkQueueService)
-    file_service = cached_property(FileService)
+    deployment_service = cached_property(lambda self: self._service(DeploymentService))
+    deployment_schedule_service = cached_property(lambda self: self._service(DeploymentScheduleService))
+    scheduled_run_service = cached_property(lambda self: self._service(ScheduledRunService))
+    run_service = cached_property(lambda self: self._service(RunService))
+    orchestration = cached_property(lambda self: self._service(Orchestration))
+    backfill_service = cached_property(lambda self: self._service(BackfillService))
+    bulk_run_service = cached_property(lambda self: self._service(BulkRunService))
+    explanation_service = cached_property(lambda self: self._service(ExplanationService))
+    start_service = cached_property(lambda self: self._service(StartService))
+    work_queue_service = cached_property(lambda self: self._service(WorkQueueService))
+    file_service = cached_property(lambda self: self._service(FileService))

@@ -86,6 +86,8 @@ class WorkQueueService:
         subflows = [run for _, run in claimed if run["parent_task_run_id"]]
         for run in sorted(subflows, key=itemgetter("parent_task_run_id")):
             self.unit.orchestration.tell_parent(run["id"], run["parent_task_run_id"], state)
+        if claimed:
+            self.unit.trail.note(id, queue.name, worker=worker, flow_run_ids=[str(run["id"]) for _, run in claimed])
         return [{"lease_id": lease_id, "lease_expires_at": expires_at, "flow_run": run} for lease_id, run in claimed]
 
     def holders(self, id, limit, offset=0):

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from app import create_app
 from app.config import Settings
 from app.db import migrate
-from app.db.models import Base
+from app.db.models import AuditEntry, Base
 from tests.api.asking import ok, problem, wrong_fields
 from tests.api.factories import make_deployment, make_flow_run, make_task_run
 from tests.conftest import ApiClient
@@ -37,9 +37,10 @@ def fill(client):
 
 
 def rows(database):
-    """How many rows there are in all tables."""
+    """How many rows there are in all tables but that of the audit trail, which outlives them."""
+    tables = [table for table in Base.metadata.sorted_tables if table is not AuditEntry.__table__]
     with database.transaction(read_only=True) as session:
-        return sum(session.execute(select(func.count()).select_from(table)).scalar_one() for table in Base.metadata.sorted_tables)
+        return sum(session.execute(select(func.count()).select_from(table)).scalar_one() for table in tables)
 
 
 def test_the_settings_are_those_in_force_by_their_variables(client, settings):

@@ -130,7 +130,7 @@ def test_prune_deletes_what_is_old_and_says_so(run, client, clock):
     assert run(*prune, input="n\n").exit_code == 1
     numbers = documents(run(*prune, "--state", "completed", "--yes", "--output", "json"))
     assert numbers.pop("seconds") > 0
-    assert numbers == {"flow_runs": 1, "task_runs": 0, "logs": 0}
+    assert numbers == {"flow_runs": 1, "task_runs": 0, "logs": 0, "audit_entries": 0}
     assert client.get(f"/flow_runs/{run_id}").status_code == 404
 
 

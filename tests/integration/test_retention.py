@@ -28,8 +28,8 @@ def stopped(clock):
 def prune(database, clock):
     """prune(older than, ...) what ended on the database that `client` talks to. Returns the report."""
 
-    def run(older_than=MONTH, logs=None, filters=None, **options):
-        return Pruner(make_parts(database, clock), older_than, logs, filters or {}).run_once(**options)
+    def run(older_than=MONTH, logs=None, audit=None, filters=None, **options):
+        return Pruner(make_parts(database, clock), older_than, logs, audit, filters or {}).run_once(**options)
 
     return run
 
@@ -172,7 +172,7 @@ def test_a_dry_run_counts_what_goes_and_deletes_nothing(client, clock, database,
     before = counts(database)
     dry = prune(logs=MONTH, dry_run=True).numbers()
     assert counts(database) == before
-    assert dry | {"seconds": 0} == {"flow_runs": 6, "task_runs": 1, "logs": 0, "seconds": 0}
+    assert dry | {"seconds": 0} == {"flow_runs": 6, "task_runs": 1, "logs": 0, "audit_entries": 0, "seconds": 0}
     assert prune(logs=MONTH).numbers() | {"seconds": 0} == dry | {"seconds": 0}
 
 

@@ -10,6 +10,8 @@ from tests.api.factories import make_deployment, make_flow, make_flow_run
 
 # (statements, round trips): a transaction that only reads needs no BEGIN and no COMMIT
 READS, WRITES = (1, 1), (1, 3)
+# a change that the audit trail has: its entry is one statement
+RECORDED = (2, 4)
 
 
 @pytest.fixture
@@ -67,11 +69,11 @@ ROUTES = {
     "read a flow run": ("GET", "/flow_runs/{run}", None, READS),
     "list flow runs": ("POST", "/flow_runs/filter", {"sort": "EXPECTED_START_TIME_ASC"}, READS),
     "count flow runs": ("POST", "/flow_runs/count", {}, READS),
-    "create a run of a deployment": ("POST", "/deployments/{deployment}/create_flow_run", {"parameters": {"a": 1}}, WRITES),
-    "create a run": ("POST", "/flow_runs/", {"flow_id": "{flow}"}, WRITES),
+    "create a run of a deployment": ("POST", "/deployments/{deployment}/create_flow_run", {"parameters": {"a": 1}}, RECORDED),
+    "create a run": ("POST", "/flow_runs/", {"flow_id": "{flow}"}, RECORDED),
     "write logs": ("POST", "/logs/", [LOG] * 100, WRITES),
-    # the run, locked; its state; then both as they are to be
-    "set the state of a flow run": ("POST", "/flow_runs/{run}/set_state", {"state": {"type": "RUNNING"}}, (3, 5)),
+    # the run, locked; its state; then both as they are to be; and the entry
+    "set the state of a flow run": ("POST", "/flow_runs/{run}/set_state", {"state": {"type": "RUNNING"}}, (4, 6)),
 }
 
 

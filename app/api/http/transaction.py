@@ -9,6 +9,7 @@ import orjson
 from flask import Response, current_app, g, request
 
 from app.db import migrate
+from app.domain.audit import API, Actor
 from app.services.unit_of_work import UnitOfWork
 
 
@@ -22,12 +23,21 @@ def unit_of_work():
     return g.unit_of_work
 
 
+def actor():
+    """Return the `Actor` of the request at hand: its key, where it has one, and its address."""
+    key = g.get("key")
+    who = {} if key is None else {"name": key.name, "key_id": key.id}
+    # a client of a unix socket has no address
+    return Actor(API, address=request.remote_addr or None, request_id=g.get("request_id"), **who)
+
+
 def in_transaction(work, read_only=False):
     """Run `work()` in one transaction, where `unit_of_work()` is bound to it, and return what it returned."""
     ours = parts()
+    asking = None if read_only else actor()
 
     def bound(session):
-        g.unit_of_work = UnitOfWork(session, ours)
+        g.unit_of_work = UnitOfWork(session, ours, asking)
         g.to_count = []
         return work()
 

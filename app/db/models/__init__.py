@@ -1,6 +1,7 @@
 """The tables."""
 
 from app.db.models.applied import Applied
+from app.db.models.audit import AuditEntry
 from app.db.models.backfills import Backfill
 from app.db.models.base import Base
 from app.db.models.block_documents import BlockDocument, BlockDocumentReference
@@ -24,6 +25,7 @@ __all__ = [
     "Agent",
     "ApiKey",
     "Applied",
+    "AuditEntry",
     "Backfill",
     "Base",
     "BlockDocument",
