@@ -45,6 +45,8 @@ class Metrics:
             "mintaka_database_transaction_retries", "Transactions that were run again, after a deadlock and the like.", **own
         )
         self.claims = Counter("mintaka_flow_runs_claimed", "Flow runs that workers were given under a lease.", **own)
+        not_started = "Due flow runs that a policy ended: Skipped, Superseded or Missed."
+        self.not_started = Counter("mintaka_flow_runs_not_started", not_started, ["reason"], **own)
         decisions = "What was decided about proposed states: accept, reject, wait or abort."
         self.decisions = Counter("mintaka_state_decisions", decisions, ["kind", "decision"], **own)
         passes = "Seconds that a pass of what runs beside the web server took."

@@ -22,10 +22,12 @@ class Session:
     each transaction, which was half of a short read.
     """
 
-    __slots__ = ("_connection", "begin_nested", "execute", "scalar", "scalars")
+    __slots__ = ("_connection", "after_commit", "begin_nested", "execute", "scalar", "scalars")
 
     def __init__(self, connection):
         self._connection = connection
+        # what to call once the transaction has been committed
+        self.after_commit = []
         self.execute, self.scalar, self.scalars = connection.execute, connection.scalar, connection.scalars
         self.begin_nested = connection.begin_nested
 
@@ -77,7 +79,10 @@ class Database:
     def transaction(self, read_only=False):
         """Yield a session in one transaction: committed when the block ends, rolled back when it raises."""
         with self.engine(read_only).begin() as connection:
-            yield Session(connection)
+            session = Session(connection)
+            yield session
+        for call in session.after_commit:
+            call()
 
     def run(self, work, read_only=False):
         """Run `work(session)` in a transaction of its own and return what it returned.

@@ -117,6 +117,8 @@ class Facts:
     held: tuple[HeldRun, ...] = ()
     queues: tuple[Queue, ...] = ()
     tag_limits: tuple[TagLimitUse, ...] = ()
+    # how many runs of the last 24 hours a policy ended, by the name of their state
+    not_started: dict[str, int] = field(default_factory=dict)
     # that of the heartbeats which made its pass last
     scheduler: dict[str, Any] | None = None
 
@@ -237,7 +239,9 @@ def of_limit(facts):
         return
     room = Room(policy.concurrency_limit, policy.overlap, tuple(RunFacts(run.id, run.name, run.is_backfill) for run in facts.held))
     about = {"flow_run_ids": [run.id for run in facts.held[:LISTED]]}
-    yield Reason(Code.DEPLOYMENT_FULL, no_room(room), max(run.since for run in facts.held), about)
+    ended = ", ".join(f"{number} {name}" for name, number in sorted(facts.not_started.items()))
+    message = f"{no_room(room)} In the last 24 hours, runs ended without having started: {ended}." if ended else no_room(room)
+    yield Reason(Code.DEPLOYMENT_FULL, message, max(run.since for run in facts.held), about)
 
 
 def of_tag_limits(limits):

@@ -5,6 +5,7 @@ from sqlalchemy import Integer, Text, Uuid, bindparam, func, literal, select, un
 from app.db.models import Agent, ConcurrencyLimit, ConcurrencySlot, FlowRun, FlowRunState, Lease, WorkQueue
 from app.db.types import UtcDateTime
 from app.domain.explanations import HeldRun, Queue, TagLimitUse, WaitingRun
+from app.domain.start_policy import MISSED, SKIPPED, SUPERSEDED
 from app.domain.states import HELD, StateType
 from app.repositories.filtering import read_filters, where
 
@@ -41,6 +42,16 @@ _HELD = (
 )
 HELD_RUNS = _HELD.where(_OF_DEPLOYMENT, _IS_HELD)
 HELD_RUN = _HELD.where(FLOW_RUN.c.id == bindparam("run_id", type_=Uuid), _IS_HELD)
+NOT_STARTED = (
+    select(FLOW_RUN.c.state_name, func.count())
+    .where(
+        _OF_DEPLOYMENT,
+        FLOW_RUN.c.expected_start_time >= bindparam("since", type_=UtcDateTime),
+        FLOW_RUN.c.state_type == literal(StateType.CANCELLED.value),
+        FLOW_RUN.c.state_name.in_([SKIPPED, SUPERSEDED, MISSED]),
+    )
+    .group_by(FLOW_RUN.c.state_name)
+)
 _SEEN = select(AGENT.c.work_queue_id, func.max(AGENT.c.last_activity_time, type_=UtcDateTime).label("at")).group_by(AGENT.c.work_queue_id)
 _SEEN = _SEEN.subquery("seen")
 QUEUES = (
@@ -82,6 +93,11 @@ class Explanations:
         """Return the `HeldRun` of one run, or None where it is not PENDING or RUNNING."""
         row = self.session.execute(HELD_RUN, {"run_id": id}).one_or_none()
         return row and _held(row)
+
+    def not_started(self, deployment_id, since):
+        """Return {name of the state: number} of a deployment's runs expected at `since` or later that a policy ended."""
+        rows = self.session.execute(NOT_STARTED, {"deployment_id": deployment_id, "since": since})
+        return {row[0]: row[1] for row in rows}
 
     def queues(self):
         """Return all work queues as `Queue`s, without what they hold."""

@@ -1,9 +1,13 @@
 """Why a deployment does not run, and why a run does not start: the facts, each read once, and what they mean."""
 
+from datetime import timedelta
+
 from app.domain.explanations import Facts, explain, explain_ended_run, explain_held_run, explain_waiting_run
 from app.domain.states import HELD
 from app.repositories.heartbeats import SCHEDULER
 from app.services.work_queues import filter_of
+
+A_DAY = timedelta(days=1)
 
 
 class ExplanationService:
@@ -36,6 +40,7 @@ class ExplanationService:
             schedules=self.unit.deployment_schedules.of(id),
             waiting=self.facts.waiting(id),
             held=self.facts.held(id),
+            not_started=self.facts.not_started(id, now - A_DAY),
             queues=queues,
             tag_limits=self.facts.tag_limits(tags or deployment.tags),
             scheduler=self.unit.heartbeats.last_of(SCHEDULER),

@@ -1,5 +1,8 @@
 """Whether due runs start, by the policies of their deployments: claims, looks and transitions ask here, and the scheduler's pass."""
 
+from collections import Counter
+from functools import partial
+
 from app.domain.start_policy import (
     MISSED,
     SUPERSEDED,
@@ -106,4 +109,7 @@ class StartService:
         if not endings:
             return 0
         states = {run.id: new_state(StateType.CANCELLED, now, name=name, message=message) for run, name, message in endings}
+        count = self.unit.parts.metrics.not_started
+        numbers = Counter(ending.name for ending in endings)
+        self.unit.session.after_commit += [partial(count.labels(name).inc, number) for name, number in numbers.items()]
         return self.unit.orchestration.end_many(states)

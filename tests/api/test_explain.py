@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import event
 
+from app.scheduler.policies import PolicyPass
 from tests.api.asking import ok, problem
 from tests.api.factories import make_deployment, make_task_run, make_work_queue
 from tests.parts import monthly_heartbeat
@@ -233,6 +234,18 @@ def test_a_full_deployment_and_who_holds_its_runs(client, clock, deployment, que
     assert held["message"].startswith(f"The worker w-1 holds the run {run['name']}, which is Pending; the lease ends")
 
 
+def test_runs_that_a_policy_ended_are_counted(client, app, clock, deployment, queue):
+    ok(client.patch(f"/deployments/{deployment['id']}/policy", json={"concurrency_limit": 1, "overlap": "skip"}))
+    due(client, deployment)
+    claim(client, queue)
+    for _ in range(2):
+        due(client, deployment)
+    clock.advance(seconds=5)
+    assert PolicyPass(app.extensions["mintaka"]).run_once().number == 2
+    message = only(explain(client, deployment), "deployment_full")["message"]
+    assert message.endswith("In the last 24 hours, runs ended without having started: 2 Skipped.")
+
+
 def test_a_limit_on_a_tag_that_is_used_up(client, deployment, queue):
     limit = ok(client.post("/concurrency_limits/", json={"tag": "nightly", "concurrency_limit": 1}))
     assert codes(explain(client, deployment)) == []
@@ -260,5 +273,5 @@ def test_an_explanation_asks_the_database_a_bounded_number_of_times(app, client,
     explain(client, deployment)
     event.remove(engine, "before_cursor_execute", listen)
     statements = [text for text in asked if text.startswith(("SELECT", "WITH"))]
-    assert len(statements) == 8
+    assert len(statements) == 9
     assert len(asked) <= len(statements) + 1, "and nothing is written"

@@ -99,6 +99,14 @@ def test_decisions_claims_and_what_waits_are_known(client, clock, scrape):
     assert min(sizes) > 0
 
 
+def test_runs_that_a_policy_ended_are_counted(client, scrape):
+    runs = make_due_runs(client, 3)
+    queue = make_work_queue(client)
+    ok(client.patch(f"/deployments/{runs[0]['deployment_id']}/policy", json={"concurrency_limit": 1, "overlap": "skip"}))
+    assert len(ok(client.post(f"/work_queues/{queue['id']}/claim_runs", json={"limit": 3}))) == 1
+    assert scrape()["mintaka_flow_runs_not_started_total", ("reason", "Skipped")] == 2
+
+
 def test_a_conflict_counts_nothing(client, scrape):
     queue = make_work_queue(client)
     client.post(f"/work_queues/{queue['id']}/claim_runs", json={"limit": 0})

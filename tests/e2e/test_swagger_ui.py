@@ -144,6 +144,7 @@ BLOCKS_AND_THE_SERVER = [
     ("Block Documents", "delete_block_document", 204),
     ("Block Schemas", "delete_block_schema", 204),
     ("Block Types", "delete_block_type", 204),
+    ("Audit", "read_audit_entries", 200),
     ("Root", "health", 200),
     ("Root", "ready", 200),
     ("Root", "hello", 200),

@@ -38,22 +38,18 @@ def in_transaction(work, read_only=False):
 
     def bound(session):
         g.unit_of_work = UnitOfWork(session, ours, asking)
-        g.to_count = []
         return work()
 
     migrate.require(ours.database)
     try:
-        result = ours.database.run(bound, read_only=read_only)
-        for counter, number in g.to_count:
-            counter.inc(number)
-        return result
+        return ours.database.run(bound, read_only=read_only)
     finally:
         g.pop("unit_of_work", None)
 
 
 def count(counter, number=1):
     """Add to a counter of the metrics if the transaction at hand commits."""
-    g.to_count.append((counter, number))
+    unit_of_work().session.after_commit.append(lambda: counter.inc(number))
 
 
 def transaction(read_only=False):
