@@ -87,8 +87,11 @@ def raw(json_column):
 
 
 def dump_json(value):
-    """Return `value` as JSON text for the database. orjson is not used: it refuses whole numbers over 64 bits, which clients may send."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """Return `value` as JSON text for the database."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # a whole number over 64 bits, which clients may send
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def as_stored(value):

@@ -6,6 +6,8 @@ import re
 from decimal import Decimal
 from itertools import chain
 
+import orjson
+
 from app.errors import InvalidField
 
 # What can make a string unfit for a database is written as an escape; a body without one needs no walk
@@ -15,7 +17,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def same_json(one, other):
     """Return whether two values are the same JSON, where 1, 1.0 and true are three different things and the order of members is none."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    return _canonical(one) == _canonical(other)
+
+
+def _canonical(value):
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # a whole number over 64 bits
+        return json.dumps(value, sort_keys=True)
 
 
 def loads(body, max_depth, mend=False):

@@ -45,11 +45,11 @@ def new_rules(monkeypatch):
             return NamedZone(read)
 
         monkeypatch.setattr(zones, "zone", replaced)
-        schedules.documents._parse_items.cache_clear()
+        schedules.documents._known_small.cache_clear()
 
     yield change
     monkeypatch.undo()
-    schedules.documents._parse_items.cache_clear()
+    schedules.documents._known_small.cache_clear()
 
 
 class NamedZone(tzinfo):

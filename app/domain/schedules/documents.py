@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import lru_cache
 from time import thread_time
 
-from app.domain.schedules.base import DEFAULT_START, EARLIEST, LATEST, ScheduleTooSlow
+from app.domain.schedules.base import DEFAULT_START, EARLIEST, LATEST, ScheduleTooSlow, naive_utc
 from app.domain.schedules.cron import CronSchedule
 from app.domain.schedules.interval import IntervalSchedule
 from app.domain.schedules.rrule import RRuleSchedule
@@ -32,11 +32,36 @@ _MAX_CACHED_LENGTH = 512
 
 def parse(document):
     """Return the schedule of a JSON document. Raise InvalidSchedule(field, reason); field "" means the document as a whole."""
+    return _known(document).schedule
+
+
+class _Known:
+    """A schedule, and what validating it has found: whether it ever fires, and the first date from `since` on.
+
+    Deployments are sent again and again, and many have the same schedule. Until that date has passed it need not be sought again, which
+    spares an update of a deployment with what it is a third of its CPU.
+    """
+
+    def __init__(self, document):
+        self.schedule = _parse(document)
+        self.kind = next(kind for kind in MEMBERS if kind in document)
+        self.fires = False
+        self.found = None
+
+    def is_still_next(self, after):
+        """Return whether what was found is what would be found from `after` on."""
+        if self.found is None:
+            return False
+        since, first = self.found
+        return since <= naive_utc(after) and (first is None or naive_utc(after) <= first)
+
+
+def _known(document):
     if not isinstance(document, Mapping):
         raise InvalidSchedule("", f"must be an object with one of {', '.join(MEMBERS)}")
     # True, 1 and 1.0 are one key of a mapping, and only two of them are an interval: so the type is part of the key.
     items = tuple((key, type(value), value) for key, value in document.items())
-    return _parse_items(items) if all(_is_small(value) for value in document.values()) else _parse(document)
+    return _known_small(items) if all(_is_small(value) for value in document.values()) else _Known(document)
 
 
 def _is_small(value):
@@ -45,8 +70,8 @@ def _is_small(value):
 
 
 @lru_cache(maxsize=4096)
-def _parse_items(items):
-    return _parse({key: value for key, _, value in items})
+def _known_small(items):
+    return _Known({key: value for key, _, value in items})
 
 
 def _parse(document):
@@ -66,21 +91,24 @@ def validate(document, after=None, min_interval_seconds=MIN_INTERVAL_SECONDS):
     With `after`, an instant, the first date from there on is sought too, and those that follow it soon. They need not exist: a rule may
     have ended. But a rule whose COUNT begins at the default start, and not at one that was given, must have some left.
     """
-    schedule = parse(document)
-    kind = next(kind for kind in MEMBERS if kind in document)
+    known = _known(document)
+    schedule, kind = known.schedule, known.kind
     if kind == "interval" and schedule.step.total_seconds() < min_interval_seconds:
         raise InvalidSchedule(kind, f"must be at least {min_interval_seconds:g} second{'' if min_interval_seconds == 1 else 's'}")
-    if first_date(schedule, EARLIEST, kind) is None:
-        raise InvalidSchedule(kind, f"never fires in the years {EARLIEST.year} to {LATEST.year}")
-    if after is not None:
-        _validate_from(schedule, after, kind)
+    if not known.fires:
+        if first_date(schedule, EARLIEST, kind) is None:
+            raise InvalidSchedule(kind, f"never fires in the years {EARLIEST.year} to {LATEST.year}")
+        known.fires = True
+    if after is not None and not known.is_still_next(after):
+        first = _first_from(schedule, after, kind)
+        known.found = naive_utc(after), first and naive_utc(first)
     return schedule
 
 
-def _validate_from(schedule, after, kind):
+def _first_from(schedule, after, kind):
     first = first_date(schedule, after, kind)
     if kind != "rrule":
-        return
+        return first
     if first is None and schedule.recurrence.counts_from_default:
         reason = f"has a COUNT and no DTSTART, so it counts from {DEFAULT_START:%Y-%m-%d} on, and all its dates have passed; give a DTSTART"
         raise InvalidSchedule(kind, reason)
@@ -88,6 +116,7 @@ def _validate_from(schedule, after, kind):
     if len(schedule.recurrence.rules) > 1:
         for _ in schedule.occurrences(after, after + HORIZON, MAX_RUNS):
             pass
+    return first
 
 
 def first_date(schedule, start, kind):

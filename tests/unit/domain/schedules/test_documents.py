@@ -5,8 +5,11 @@ from itertools import islice
 from types import MappingProxyType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.domain.schedules import InvalidSchedule, parse, validate
+from app.domain.schedules import InvalidSchedule, documents, parse, validate
+from tests.unit.domain.schedules.strategies import cron_documents, interval_documents, moments, rrule_documents
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 LATER = datetime(2024, 4, 10, tzinfo=UTC)
@@ -93,3 +96,32 @@ def test_an_interval_reaches_back_before_its_anchor(interval):
     schedule = parse({"interval": interval, "anchor_date": anchor.isoformat()})
     found = list(schedule.occurrences(anchor - timedelta(seconds=2 * interval), anchor + timedelta(seconds=interval), 9))
     assert found == [anchor + n * timedelta(seconds=interval) for n in (-2, -1, 0, 1)]
+
+
+def _outcome(document, after):
+    try:
+        return validate(document, after)
+    except InvalidSchedule as error:
+        return error.field, error.reason
+
+
+@given(
+    interval_documents() | cron_documents() | rrule_documents() | st.just({"rrule": "FREQ=DAILY;COUNT=400"}),
+    st.lists(moments | st.datetimes(datetime(2020, 6, 1), datetime(2021, 6, 1), timezones=st.just(UTC)), min_size=2, max_size=5),
+)
+def test_what_validating_found_before_changes_no_outcome(document, instants):
+    documents._known_small.cache_clear()
+    remembered = [_outcome(document, after) for after in instants]
+    for after, outcome in zip(instants, remembered, strict=True):
+        documents._known_small.cache_clear()
+        assert _outcome(document, after) == outcome
+
+
+def test_the_next_date_of_a_schedule_is_sought_once_until_it_has_passed(monkeypatch):
+    sought = []
+    seek = documents.first_date
+    monkeypatch.setattr(documents, "first_date", lambda schedule, start, kind: sought.append(start) or seek(schedule, start, kind))
+    documents._known_small.cache_clear()
+    for seconds in (0, 1, 3600, 3601):
+        validate({"cron": "30 * * * *"}, START + timedelta(seconds=seconds))
+    assert sought[1:] == [START, START + timedelta(seconds=3600)]
