@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.serving import PATIENCE, ROOT, answers, environment, free_port, kill_group, wait_until
+from tests.serving import PATIENCE, ROOT, answers, environment, free_port, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -55,8 +55,10 @@ def terminal(tmp_path):
         return done.stdout
 
     yield run, folder
-    for process in left:
-        kill_group(process)
+    for process in reversed(left):
+        # as Ctrl-C would, so that what the server started ends with it
+        process.terminate()
+        process.wait(PATIENCE)
 
 
 @pytest.mark.skipif(not shutil.which("bash") or not shutil.which("curl"), reason="the tutorial's commands need bash and curl")
