@@ -56,7 +56,7 @@ def create_app(settings=None, clock=None):
     from app.database_location import instance
 
     settings = settings or Settings.from_environ()
-    app = Flask("mintaka", instance_path=str(instance()))
+    app = Flask("mintaka", static_folder=None, instance_path=str(instance()))
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     for name in unknown_variables():
         app.logger.warning("%s is not a setting and has no effect", name)

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from flask import Blueprint, Response, abort, current_app, request
 
 from app.addresses import tcp_addresses
-from app.api.http import in_transaction, parts, unit_of_work
+from app.api.http import in_transaction, needs, parts, unit_of_work
 from app.errors import AppError
 from app.metrics import CONTENT_TYPE, Facts
 
@@ -19,6 +19,7 @@ blueprint = Blueprint("metrics", __name__)
 
 
 @blueprint.get(PATH)
+@needs("admin")
 def metrics():
     """Answer what is known, as text for Prometheus; to whom, `check_address` decides."""
     return Response(parts().metrics.exposition(_database_facts()), content_type=CONTENT_TYPE)

@@ -23,6 +23,7 @@ from app.api.http.parsing import IdConverter, SlugConverter
 from app.api.http.problems import PROBLEM
 from app.api.http.swagger_ui import protect
 from app.domain.deployment_schedules import MAX_SLUG_LENGTH, SLUG_PATTERN
+from app.domain.keys import ADMIN, SCOPES
 from app.schemas import fields
 from app.schemas.base import ANY_ID
 from app.schemas.block_schemas import CHECKSUM
@@ -70,6 +71,16 @@ PATH_PARAMETERS = {
 }
 
 
+def scopes_in_words(scopes):
+    """Return what a key must have for a route that takes any of `scopes`, as Markdown; nothing where none are asked for."""
+    if not scopes:
+        return "Needs no key."
+    if len(scopes) == len(SCOPES):
+        return "Scope: any."
+    named = [f"`{scope}`" for scope in dict.fromkeys((*scopes, ADMIN))]
+    return f"Scope: {', '.join(named[:-1])} or {named[-1]}." if len(named) > 1 else f"Scope: {named[0]}."
+
+
 class Plugin(BasePlugin):
     """What all operations and schemas have: ids, errors, headers, and descriptions of what is in paths."""
 
@@ -109,6 +120,7 @@ class Plugin(BasePlugin):
                 answers[200]["headers"] = answers[200]["headers"] | {"ETag": "ETag"}
                 answers[304] = NOT_MODIFIED
             operation["operationId"] = view.__name__
+            operation["description"] = f"{operation['description']}\n\n{scopes_in_words(getattr(view, 'scopes', ()))}"
             operation["responses"] = answers | {status: ERRORS[status][0] for status in sorted(statuses)}
 
 
