@@ -8,7 +8,11 @@ import re
 import secrets
 import uuid
 import zlib
+from dataclasses import dataclass
 from datetime import timedelta
+
+# Whether a server asks for keys; AUTO leaves it to the addresses that it listens on
+AUTO, ON, OFF = "auto", "on", "off"
 
 PREFIX = "mtk_"
 SECRET_BYTES = 32
@@ -24,6 +28,20 @@ SCOPES = {
     "blocks": "read and change blocks",
     ADMIN: "everything",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that is good, without its text."""
+
+    id: uuid.UUID
+    name: str
+    scopes: frozenset[str]
+
+    def suffices(self, scopes):
+        """Return whether one of `scopes` is a scope of the key, or the key may do everything."""
+        return ADMIN in self.scopes or not self.scopes.isdisjoint(scopes)
+
 
 MAX_NAME_LENGTH = 255
 MAX_DURATION = timedelta(days=3660)
