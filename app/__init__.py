@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 @dataclass(frozen=True)
 class Parts:
     """The parts that views and commands work with. `policy` says how far ahead runs are made, `vault` encrypts blocks,
-    `metrics` counts what happens.
+    `metrics` counts what happens, `keys` knows the API keys.
     """
 
     settings: Settings
@@ -25,6 +25,7 @@ class Parts:
     policy: Any
     vault: Any
     metrics: Any = None
+    keys: Any = None
 
 
 def make_parts(settings, clock=None):
@@ -35,13 +36,16 @@ def make_parts(settings, clock=None):
     from app.db.session import Database
     from app.domain.planning import Policy
     from app.metrics import Metrics
+    from app.services.keys import KeyRing
     from app.services.vault import Vault
 
     metrics = Metrics(*shared_metrics())
     database = Database(database_url(settings, make_folder=False), settings, metrics)
     policy = Policy(settings.scheduler_max_runs, settings.scheduler_max_scheduled_time, timedelta(seconds=settings.scheduler_retry_seconds))
     vault = Vault(settings.encryption_keys, key_file(database.url))
-    return Parts(settings, clock or database.clock, database, policy, vault, metrics)
+    clock = clock or database.clock
+    keys = KeyRing(database, clock, settings.key_cache_seconds)
+    return Parts(settings, clock, database, policy, vault, metrics, keys)
 
 
 def create_app(settings=None, clock=None):
@@ -56,7 +60,7 @@ def create_app(settings=None, clock=None):
     from app.database_location import instance
 
     settings = settings or Settings.from_environ()
-    app = Flask("mintaka", instance_path=str(instance()))
+    app = Flask("mintaka", static_folder=None, instance_path=str(instance()))
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     for name in unknown_variables():
         app.logger.warning("%s is not a setting and has no effect", name)

@@ -1,8 +1,10 @@
 """The addresses that a server listens on, tried before anything is started."""
 
 import errno
+import os
 import re
 import socket
+from ipaddress import ip_address
 
 TCP = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<host>[^:/]*)):(?P<port>[0-9]+)")
 
@@ -18,6 +20,40 @@ def tcp_addresses(bind):
     for address in bind.split(","):
         if match := TCP.fullmatch(address.strip()):
             yield match["ipv6"] or match["host"] or "0.0.0.0", int(match["port"])
+
+
+def is_loopback(host):
+    """Return whether only this machine reaches the host of an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_private(bind):
+    """Return whether only this machine reaches each address in `bind`, the value of MINTAKA_BIND: loopback and unix sockets.
+
+    What `fd://` listens on is not known before it is opened, so that it is taken for a public one.
+    """
+    addresses = [address.strip() for address in bind.split(",") if address.strip()]
+    public = [address for address in addresses if not address.startswith("unix:") and not any(map(is_loopback, _hosts(address)))]
+    return not public
+
+
+def text_of(name):
+    """Return what a socket's `getsockname` says in the form of MINTAKA_BIND."""
+    if isinstance(name, tuple):
+        # without the interface of a link-local address
+        host = name[0].partition("%")[0]
+        return f"[{host}]:{name[1]}" if ":" in host else f"{host}:{name[1]}"
+    path = os.fsdecode(name).replace("\0", "@").replace(",", "_")
+    return f"unix:{path or '?'}"
+
+
+def _hosts(address):
+    return [host for host, _ in tcp_addresses(address)]
 
 
 def unusable(addresses):

@@ -6,14 +6,17 @@ import os
 import re
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from environs import Env, EnvValidationError, ValidationError, validate
 
+from app.addresses import is_private
 from app.domain.ages import ALLOWED as AGES
 from app.domain.ages import parse_age
 from app.domain.audit import ALL, OPERATORS
 from app.domain.bounds import Bounds
+from app.domain.keys import AUTO, OFF, ON
 
 PREFIX = "MINTAKA_"
 # The test suite has variables of its own
@@ -213,6 +216,16 @@ class Settings:
         _whole(0, 100),
         "Proxies in front of the server, one behind the other, whose X-Forwarded-For, -Proto, -Host, -Port and -Prefix are believed.",
     )
+    auth: str = _setting(
+        AUTO,
+        _one_of(AUTO, ON, OFF),
+        "Whether clients need an API key: `on`, `off`, or `auto`: unless the server listens on loopback and unix sockets alone.",
+    )
+    key_cache_seconds: float = _setting(
+        5.0,
+        _seconds(0, 3600),
+        "Seconds for which a process remembers a key, and goes on taking one that was revoked. 0 means none.",
+    )
     encryption_keys: tuple[str, ...] = _setting(
         (),
         _fernet_keys,
@@ -261,6 +274,11 @@ class Settings:
             min_interval_seconds=self.min_interval_seconds,
             offset=self.max_offset,
         )
+
+    @cached_property
+    def asks_for_keys(self):
+        """Whether a server that listens where the settings say needs an API key of its clients."""
+        return self.auth == ON or (self.auth == AUTO and not is_private(self.bind))
 
     @property
     def pool_size(self):
@@ -316,6 +334,11 @@ def shared_metrics():
     return (folder, slot) if folder and slot else (None, None)
 
 
+def share_bind(addresses):
+    """Tell the processes that this one forks what it listens on: gunicorn's command line and inherited sockets win over MINTAKA_BIND."""
+    os.environ[f"{PREFIX}BIND"] = addresses
+
+
 def unknown_variables():
     """Return the MINTAKA_* names that are no setting. They deserve a warning, not a refusal: a cluster may inject names of its own."""
     known = {variable_name(setting) for setting in fields(Settings)} | WORKER_VARIABLES
@@ -343,6 +366,11 @@ def _default_text(default):
 def environ_for(program, **variables):
     """Return the environment of a child process: this one's, without variables that begin with `program`_, and with `variables`."""
     return {name: value for name, value in os.environ.items() if not name.startswith(f"{program}_")} | variables
+
+
+def api_key():
+    """Return the API key that this process is to send to a server, as a worker does; None where there is none."""
+    return os.environ.get("MINTAKA_API_KEY") or os.environ.get("PREFECT_API_KEY")
 
 
 def no_color():

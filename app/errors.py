@@ -43,6 +43,25 @@ class InvalidSchedule(InvalidField):
         super().__init__(field, reason, kind="value_error.schedule")
 
 
+class InvalidKey(AppError):
+    """An API key is needed: Authorization: Bearer KEY. Whoever runs the server makes one with `mintaka keys create`"""
+
+
+class ScopeMissing(AppError):
+    """The key {key} lacks the scope {scopes}"""
+
+    def __init__(self, key, scopes):
+        super().__init__(key=key, scopes=" or ".join(scopes))
+
+
+class TooManyFailures(AppError):
+    """Too many wrong API keys came from this address. Try again in {seconds} s"""
+
+    def __init__(self, seconds):
+        super().__init__(seconds=seconds)
+        self.seconds = seconds
+
+
 class Unavailable(AppError):
     """Try again later: {reason}"""
 

@@ -26,7 +26,7 @@ from app.api import (
     task_runs,
     work_queues,
 )
-from app.api.http import guards, pages, parsing, problems, swagger_ui
+from app.api.http import authentication, guards, pages, parsing, problems, swagger_ui
 from app.api.http.compression import compress
 from app.api.http.openapi import Api
 from app.api.http.request_log import log_requests
@@ -89,6 +89,8 @@ def init_app(app, version):
         CORS(app, resources="/api/*", origins=settings.allowed_origins, **options)
     app.before_request(guards.check)
     app.before_request(metrics.check_address)
+    # the last to see the answer, which others may make anew
+    app.after_request(authentication.note_use)
     app.after_request(guards.read_the_rest)
     log_requests(app)
     app.after_request(compress)

@@ -2,7 +2,7 @@
 
 from flask import abort
 
-from app.api.http import Blueprint, json_response, parts, transaction, unit_of_work
+from app.api.http import Blueprint, json_response, needs, parts, transaction, unit_of_work
 from app.db import migrate
 from app.db.engine import shown
 from app.domain.audit import Entry
@@ -22,6 +22,7 @@ def require_permission(body):
 
 
 @blueprint.get("/version")
+@needs("admin")
 @blueprint.response(200, VERSION)
 def read_version():
     """Which version is this?
@@ -32,6 +33,7 @@ def read_version():
 
 
 @blueprint.get("/settings")
+@needs("admin")
 @blueprint.response(200, SETTINGS)
 def read_settings():
     """Which settings are in force?
@@ -42,6 +44,7 @@ def read_settings():
 
 
 @blueprint.post("/database/clear")
+@needs("admin")
 @blueprint.arguments(Confirmation, required=False)
 @blueprint.response(204)
 @transaction()
@@ -57,6 +60,7 @@ def clear_database(body):
 
 
 @blueprint.post("/database/drop")
+@needs("admin")
 @blueprint.arguments(Confirmation, required=False)
 @blueprint.response(204)
 @blueprint.alt_response(503, "ServiceUnavailable")
@@ -72,6 +76,7 @@ def drop_database(body):
 
 
 @blueprint.post("/database/create")
+@needs("admin")
 @blueprint.arguments(Confirmation, required=False)
 @blueprint.response(204)
 @blueprint.alt_response(503, "ServiceUnavailable")

@@ -1,6 +1,6 @@
 """The audit trail: who changed what, and which routes leave no entry in it."""
 
-from app.api.http import LINK, Blueprint, list_page, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, list_page, needs, transaction, unit_of_work
 from app.schemas.audit import AuditEntry, AuditPage
 
 blueprint = Blueprint("Audit", __name__, url_prefix="/api/audit", description="Who changed what, and when.")
@@ -17,6 +17,7 @@ UNRECORDED = {
 
 
 @blueprint.post("/filter")
+@needs("admin")
 @blueprint.list_arguments(AuditPage)
 @blueprint.response(200, AuditEntry(many=True), headers=LINK)
 @transaction(read_only=True)

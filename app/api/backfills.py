@@ -1,12 +1,13 @@
 """Backfills (the contract's section 10)."""
 
-from app.api.http import Blueprint, transaction, unit_of_work
+from app.api.http import Blueprint, needs, transaction, unit_of_work
 from app.schemas.backfills import Backfill, BackfillCreate, BackfillDryRun, BackfillPage
 
 blueprint = Blueprint("Backfills", __name__, url_prefix="/api", description="Runs for a window of a schedule, made one after the other.")
 
 
 @blueprint.post("/deployments/<id:id>/backfills")
+@needs("runs:write")
 @blueprint.arguments(BackfillCreate)
 @blueprint.response(201, Backfill)
 @blueprint.alt_response(200, schema=BackfillDryRun, description="What it would do, with `dry_run`", success=True)
@@ -24,6 +25,7 @@ def create_backfill(asked, id):
 
 
 @blueprint.get("/backfills/<id:id>")
+@needs("runs:read")
 @blueprint.response(200, Backfill)
 @transaction(read_only=True)
 def read_backfill(id):
@@ -35,6 +37,7 @@ def read_backfill(id):
 
 
 @blueprint.post("/backfills/filter")
+@needs("runs:read")
 @blueprint.arguments(BackfillPage, required=False)
 @blueprint.response(200, Backfill(many=True))
 @transaction(read_only=True)
@@ -47,6 +50,7 @@ def read_backfills(body):
 
 
 @blueprint.post("/backfills/<id:id>/pause")
+@needs("runs:write")
 @blueprint.response(200, Backfill)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
@@ -59,6 +63,7 @@ def pause_backfill(id):
 
 
 @blueprint.post("/backfills/<id:id>/resume")
+@needs("runs:write")
 @blueprint.response(200, Backfill)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
@@ -71,6 +76,7 @@ def resume_backfill(id):
 
 
 @blueprint.post("/backfills/<id:id>/cancel")
+@needs("runs:write")
 @blueprint.response(200, Backfill)
 @blueprint.alt_response(409, "Conflict")
 @transaction()

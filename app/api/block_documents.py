@@ -1,6 +1,6 @@
 """Block documents: the blocks themselves."""
 
-from app.api.http import Blueprint, transaction, unit_of_work
+from app.api.http import Blueprint, needs, transaction, unit_of_work
 from app.schemas.block_documents import BlockDocument, BlockDocumentCreate, BlockDocumentPage, BlockDocumentUpdate
 
 blueprint = Blueprint(
@@ -9,6 +9,7 @@ blueprint = Blueprint(
 
 
 @blueprint.post("/")
+@needs("blocks")
 @blueprint.arguments(BlockDocumentCreate)
 @blueprint.response(201, BlockDocument)
 @blueprint.alt_response(200, schema=BlockDocument, description="The anonymous block that was the same", success=True)
@@ -24,6 +25,7 @@ def create_block_document(body):
 
 
 @blueprint.get("/<id:id>")
+@needs("blocks", "worker")
 @blueprint.response(200, BlockDocument)
 @transaction(read_only=True)
 def read_block_document(id):
@@ -35,6 +37,7 @@ def read_block_document(id):
 
 
 @blueprint.post("/filter")
+@needs("blocks")
 @blueprint.arguments(BlockDocumentPage, required=False)
 @blueprint.response(200, BlockDocument(many=True))
 @transaction(read_only=True)
@@ -47,6 +50,7 @@ def read_block_documents(body):
 
 
 @blueprint.patch("/<id:id>")
+@needs("blocks")
 @blueprint.arguments(BlockDocumentUpdate, required=False)
 @blueprint.response(204)
 @blueprint.alt_response(409, "Conflict")
@@ -61,6 +65,7 @@ def update_block_document(body, id):
 
 
 @blueprint.delete("/<id:id>")
+@needs("blocks")
 @blueprint.response(204)
 @transaction()
 def delete_block_document(id):
@@ -73,6 +78,7 @@ def delete_block_document(id):
 
 
 @blueprint.post("/<id:id>/set_default_storage_block_document")
+@needs("blocks")
 @blueprint.response(204)
 @transaction()
 def set_default_storage_block_document(id):
@@ -85,6 +91,7 @@ def set_default_storage_block_document(id):
 
 
 @blueprint.post("/get_default_storage_block_document")
+@needs("blocks", "worker")
 @blueprint.alt_response(204, description="There is none")
 @blueprint.response(200, BlockDocument)
 @transaction(read_only=True)
@@ -98,6 +105,7 @@ def get_default_storage_block_document():
 
 
 @blueprint.post("/clear_default_storage_block_document")
+@needs("blocks")
 @blueprint.response(204)
 @transaction()
 def clear_default_storage_block_document():

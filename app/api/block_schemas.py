@@ -1,12 +1,13 @@
 """Block schemas."""
 
-from app.api.http import Blueprint, transaction, unit_of_work
+from app.api.http import Blueprint, needs, transaction, unit_of_work
 from app.schemas.block_schemas import BlockSchema, BlockSchemaCreate, BlockSchemaPage
 
 blueprint = Blueprint("Block Schemas", __name__, url_prefix="/api/block_schemas", description="What blocks of a type are made of.")
 
 
 @blueprint.post("/")
+@needs("blocks")
 @blueprint.arguments(BlockSchemaCreate)
 @blueprint.response(201, BlockSchema)
 @blueprint.alt_response(200, schema=BlockSchema, description="The schema that was there, with capabilities that it lacked", success=True)
@@ -22,6 +23,7 @@ def create_block_schema(body):
 
 
 @blueprint.get("/<id:id>")
+@needs("blocks", "worker")
 @blueprint.response(200, BlockSchema)
 @transaction(read_only=True)
 def read_block_schema(id):
@@ -33,6 +35,7 @@ def read_block_schema(id):
 
 
 @blueprint.get("/checksum/<checksum>")
+@needs("blocks", "worker")
 @blueprint.response(200, BlockSchema)
 @transaction(read_only=True)
 def read_block_schema_by_checksum(checksum):
@@ -44,6 +47,7 @@ def read_block_schema_by_checksum(checksum):
 
 
 @blueprint.post("/filter")
+@needs("blocks")
 @blueprint.arguments(BlockSchemaPage, required=False)
 @blueprint.response(200, BlockSchema(many=True))
 @transaction(read_only=True)
@@ -56,6 +60,7 @@ def read_block_schemas(body):
 
 
 @blueprint.delete("/<id:id>")
+@needs("blocks")
 @blueprint.response(204)
 @transaction()
 def delete_block_schema(id):

@@ -1,6 +1,6 @@
 """Block types, and blocks by the names of their types."""
 
-from app.api.http import Blueprint, transaction, unit_of_work
+from app.api.http import Blueprint, needs, transaction, unit_of_work
 from app.schemas.base import Part
 from app.schemas.block_documents import BlockDocument
 from app.schemas.block_types import BlockType, BlockTypeCreate, BlockTypeUpdate
@@ -9,6 +9,7 @@ blueprint = Blueprint("Block Types", __name__, url_prefix="/api/block_types", de
 
 
 @blueprint.post("/")
+@needs("blocks")
 @blueprint.arguments(BlockTypeCreate)
 @blueprint.response(201, BlockType)
 @blueprint.alt_response(409, "Conflict")
@@ -22,6 +23,7 @@ def create_block_type(body):
 
 
 @blueprint.get("/<id:id>")
+@needs("blocks", "worker")
 @blueprint.response(200, BlockType)
 @transaction(read_only=True)
 def read_block_type(id):
@@ -33,6 +35,7 @@ def read_block_type(id):
 
 
 @blueprint.get("/name/<block_type_name>")
+@needs("blocks", "worker")
 @blueprint.response(200, BlockType)
 @transaction(read_only=True)
 def read_block_type_by_name(block_type_name):
@@ -44,6 +47,7 @@ def read_block_type_by_name(block_type_name):
 
 
 @blueprint.post("/filter")
+@needs("blocks")
 @blueprint.arguments(Part, required=False)
 @blueprint.response(200, BlockType(many=True))
 @transaction(read_only=True)
@@ -56,6 +60,7 @@ def read_block_types(body):
 
 
 @blueprint.patch("/<id:id>")
+@needs("blocks")
 @blueprint.arguments(BlockTypeUpdate, required=False)
 @blueprint.response(204)
 @transaction()
@@ -69,6 +74,7 @@ def update_block_type(body, id):
 
 
 @blueprint.delete("/<id:id>")
+@needs("blocks")
 @blueprint.response(204)
 @transaction()
 def delete_block_type(id):
@@ -81,6 +87,7 @@ def delete_block_type(id):
 
 
 @blueprint.get("/name/<block_type_name>/block_documents")
+@needs("blocks")
 @blueprint.response(200, BlockDocument(many=True))
 @transaction(read_only=True)
 def read_block_documents_of_type(block_type_name):
@@ -93,6 +100,7 @@ def read_block_documents_of_type(block_type_name):
 
 
 @blueprint.get("/name/<block_type_name>/block_documents/name/<block_document_name>")
+@needs("blocks", "worker")
 @blueprint.response(200, BlockDocument)
 @transaction(read_only=True)
 def read_block_document_by_names(block_type_name, block_document_name):

@@ -1,6 +1,6 @@
 """Concurrency limits: how many task runs with a tag may be running at a time."""
 
-from app.api.http import Blueprint, transaction, unit_of_work
+from app.api.http import Blueprint, needs, transaction, unit_of_work
 from app.schemas.base import NOTHING, Part
 from app.schemas.concurrency_limits import ConcurrencyLimit, ConcurrencyLimitCreate
 
@@ -10,6 +10,7 @@ blueprint = Blueprint(
 
 
 @blueprint.post("/")
+@needs("deployments:write")
 @blueprint.arguments(ConcurrencyLimitCreate)
 @blueprint.response(200, ConcurrencyLimit)
 @transaction()
@@ -22,6 +23,7 @@ def create_concurrency_limit(body):
 
 
 @blueprint.get("/<id:id>")
+@needs("deployments:read", "worker")
 @blueprint.response(200, ConcurrencyLimit)
 @transaction(read_only=True)
 def read_concurrency_limit(id):
@@ -33,6 +35,7 @@ def read_concurrency_limit(id):
 
 
 @blueprint.get("/tag/<tag>")
+@needs("deployments:read", "worker")
 @blueprint.response(200, ConcurrencyLimit)
 @transaction(read_only=True)
 def read_concurrency_limit_by_tag(tag):
@@ -44,6 +47,7 @@ def read_concurrency_limit_by_tag(tag):
 
 
 @blueprint.post("/filter")
+@needs("deployments:read", "worker")
 @blueprint.arguments(Part, required=False)
 @blueprint.response(200, ConcurrencyLimit(many=True))
 @transaction(read_only=True)
@@ -56,6 +60,7 @@ def read_concurrency_limits(body):
 
 
 @blueprint.post("/tag/<tag>/reset")
+@needs("deployments:write")
 @blueprint.response(200, ConcurrencyLimit)
 @transaction()
 def reset_concurrency_limit_by_tag(tag):
@@ -68,6 +73,7 @@ def reset_concurrency_limit_by_tag(tag):
 
 
 @blueprint.delete("/<id:id>")
+@needs("deployments:write")
 @blueprint.response(200, NOTHING)
 @transaction()
 def delete_concurrency_limit(id):
@@ -79,6 +85,7 @@ def delete_concurrency_limit(id):
 
 
 @blueprint.delete("/tag/<tag>")
+@needs("deployments:write")
 @blueprint.response(200, NOTHING)
 @transaction()
 def delete_concurrency_limit_by_tag(tag):

@@ -1,6 +1,6 @@
 """The schedules of deployments (the contract's section 8), and previews of schedules."""
 
-from app.api.http import Blueprint, json_response, parts, transaction, unit_of_work
+from app.api.http import Blueprint, json_response, needs, parts, transaction, unit_of_work
 from app.schemas.deployment_schedules import DeploymentSchedule, PreviewedDate, SchedulePreview, ScheduleSet, ScheduleUpdate
 from app.services.deployment_schedules import preview
 
@@ -8,6 +8,7 @@ blueprint = Blueprint("Schedules", __name__, url_prefix="/api", description="Whe
 
 
 @blueprint.get("/deployments/<id:id>/schedules")
+@needs("deployments:read")
 @blueprint.response(200, DeploymentSchedule(many=True))
 @transaction(read_only=True)
 def read_schedules(id):
@@ -19,6 +20,7 @@ def read_schedules(id):
 
 
 @blueprint.get("/deployments/<id:id>/schedules/<slug:slug>")
+@needs("deployments:read")
 @blueprint.response(200, DeploymentSchedule)
 @transaction(read_only=True)
 def read_schedule(id, slug):
@@ -30,6 +32,7 @@ def read_schedule(id, slug):
 
 
 @blueprint.put("/deployments/<id:id>/schedules/<slug:slug>")
+@needs("deployments:write")
 @blueprint.arguments(ScheduleSet)
 @blueprint.response(201, DeploymentSchedule)
 @blueprint.alt_response(200, schema=DeploymentSchedule, description="Replaced", success=True)
@@ -45,6 +48,7 @@ def set_schedule(changes, id, slug):
 
 
 @blueprint.route("/deployments/<id:id>/schedules/<slug:slug>", methods=["PATCH"])
+@needs("deployments:write")
 @blueprint.arguments(ScheduleUpdate, required=False)
 @blueprint.response(200, DeploymentSchedule)
 @transaction()
@@ -57,6 +61,7 @@ def update_schedule(changes, id, slug):
 
 
 @blueprint.delete("/deployments/<id:id>/schedules/<slug:slug>")
+@needs("deployments:write")
 @blueprint.response(204)
 @transaction()
 def delete_schedule(id, slug):
@@ -69,6 +74,7 @@ def delete_schedule(id, slug):
 
 
 @blueprint.post("/schedules/preview")
+@needs("deployments:read", "deployments:write")
 @blueprint.arguments(SchedulePreview)
 @blueprint.response(200, PreviewedDate(many=True))
 def preview_schedule(asked):

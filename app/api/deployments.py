@@ -1,6 +1,6 @@
 """Deployments."""
 
-from app.api.http import LINK, Blueprint, list_page, prefers, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, list_page, needs, prefers, transaction, unit_of_work
 from app.schemas.base import COUNT, NOTHING
 from app.schemas.deployment_schedules import Changed, Pause, PauseCreate, PauseMany
 from app.schemas.deployments import (
@@ -22,6 +22,7 @@ blueprint = Blueprint("Deployments", __name__, url_prefix="/api/deployments", de
 
 
 @blueprint.post("/")
+@needs("deployments:write")
 @blueprint.arguments(DeploymentCreate)
 @blueprint.response(201, Deployment)
 @blueprint.alt_response(200, schema=Deployment, description="Updated", success=True)
@@ -38,6 +39,7 @@ def create_deployment(changes):
 
 
 @blueprint.get("/<id:id>")
+@needs("deployments:read", "worker")
 @blueprint.response(200, Deployment)
 @transaction(read_only=True)
 def read_deployment(id):
@@ -49,6 +51,7 @@ def read_deployment(id):
 
 
 @blueprint.get("/name/<flow_name>/<deployment_name>")
+@needs("deployments:read")
 @blueprint.response(200, Deployment)
 @transaction(read_only=True)
 def read_deployment_by_name(flow_name, deployment_name):
@@ -60,6 +63,7 @@ def read_deployment_by_name(flow_name, deployment_name):
 
 
 @blueprint.patch("/<id:id>")
+@needs("deployments:write")
 @blueprint.arguments(DeploymentUpdate, required=False)
 @blueprint.response(200, Deployment)
 @blueprint.alt_response(409, "Conflict")
@@ -74,6 +78,7 @@ def update_deployment(changes, id):
 
 
 @blueprint.post("/filter")
+@needs("deployments:read")
 @blueprint.list_arguments(Page, example=LISTED)
 @blueprint.response(200, Deployment(many=True), headers=LINK)
 @transaction(read_only=True)
@@ -86,6 +91,7 @@ def read_deployments(body):
 
 
 @blueprint.post("/count")
+@needs("deployments:read")
 @blueprint.arguments(Filters, required=False, example=COUNTED)
 @blueprint.response(200, COUNT)
 @transaction(read_only=True)
@@ -98,6 +104,7 @@ def count_deployments(body):
 
 
 @blueprint.delete("/<id:id>")
+@needs("deployments:write")
 @blueprint.response(204)
 @transaction()
 def delete_deployment(id):
@@ -110,6 +117,7 @@ def delete_deployment(id):
 
 
 @blueprint.post("/<id:id>/set_schedule_active")
+@needs("deployments:write")
 @blueprint.response(200, NOTHING)
 @transaction()
 def set_schedule_active(id):
@@ -121,6 +129,7 @@ def set_schedule_active(id):
 
 
 @blueprint.post("/<id:id>/set_schedule_inactive")
+@needs("deployments:write")
 @blueprint.arguments(PauseCreate, required=False)
 @blueprint.response(200, NOTHING)
 @transaction()
@@ -134,6 +143,7 @@ def set_schedule_inactive(pause, id):
 
 
 @blueprint.get("/<id:id>/pause")
+@needs("deployments:read")
 @blueprint.response(200, Pause)
 @transaction(read_only=True)
 def read_pause(id):
@@ -145,6 +155,7 @@ def read_pause(id):
 
 
 @blueprint.post("/pause")
+@needs("deployments:write")
 @blueprint.arguments(PauseMany, required=False)
 @blueprint.response(200, Changed)
 @transaction()
@@ -158,6 +169,7 @@ def pause_deployments(asked):
 
 
 @blueprint.post("/resume")
+@needs("deployments:write")
 @blueprint.arguments(Filters, required=False, example=PAUSED)
 @blueprint.response(200, Changed)
 @transaction()
@@ -171,6 +183,7 @@ def resume_deployments(filters):
 
 
 @blueprint.post("/<id:id>/schedule")
+@needs("runs:write")
 @blueprint.doc(parameters=[PREFER])
 @blueprint.arguments(ScheduleRuns, required=False)
 @blueprint.response(200, SCHEDULED, headers=PREFERENCE_APPLIED)
@@ -188,6 +201,7 @@ def schedule_deployment(body, id):
 
 
 @blueprint.post("/<id:id>/create_flow_run")
+@needs("runs:write")
 @blueprint.arguments(DeploymentFlowRunCreate, required=False)
 @blueprint.response(201, FlowRun)
 @blueprint.alt_response(200, schema=FlowRun, description="The run that the idempotency key made before", success=True)

@@ -1,12 +1,13 @@
 """Why a deployment does not run (the contract's section 11)."""
 
-from app.api.http import Blueprint, transaction, unit_of_work
+from app.api.http import Blueprint, needs, transaction, unit_of_work
 from app.schemas.explanations import Explanation
 
 blueprint = Blueprint("Explanations", __name__, url_prefix="/api/deployments", description="Why a deployment does not run.")
 
 
 @blueprint.get("/<id:id>/explain")
+@needs("deployments:read")
 @blueprint.response(200, Explanation)
 @transaction(read_only=True)
 def explain_deployment(id):

@@ -1,6 +1,6 @@
 """Flow runs."""
 
-from app.api.http import LINK, Blueprint, count, list_page, parts, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, count, list_page, needs, parts, transaction, unit_of_work
 from app.schemas.base import COUNT
 from app.schemas.bulk_runs import BulkChange, BulkChanged, SetFlowRunStates
 from app.schemas.filters import Filters
@@ -13,6 +13,7 @@ blueprint = Blueprint("Flow Runs", __name__, url_prefix="/api/flow_runs", descri
 
 
 @blueprint.post("/")
+@needs("runs:write", "worker")
 @blueprint.arguments(FlowRunCreate)
 @blueprint.response(201, FlowRun)
 @blueprint.alt_response(200, schema=FlowRun, description="The run that the idempotency key made before", success=True)
@@ -28,6 +29,7 @@ def create_flow_run(new):
 
 
 @blueprint.get("/<id:id>")
+@needs("runs:read", "worker")
 @blueprint.response(200, FlowRun)
 @transaction(read_only=True)
 def read_flow_run(id):
@@ -39,6 +41,7 @@ def read_flow_run(id):
 
 
 @blueprint.patch("/<id:id>")
+@needs("runs:write", "worker")
 @blueprint.arguments(FlowRunUpdate, required=False)
 @blueprint.response(204)
 @transaction()
@@ -52,6 +55,7 @@ def update_flow_run(changes, id):
 
 
 @blueprint.post("/filter")
+@needs("runs:read", "worker")
 @blueprint.list_arguments(FlowRunPage)
 @blueprint.response(200, FlowRun(many=True), headers=LINK)
 @transaction(read_only=True)
@@ -64,6 +68,7 @@ def read_flow_runs(body):
 
 
 @blueprint.post("/count")
+@needs("runs:read")
 @blueprint.arguments(Filters, required=False, example=COUNTED)
 @blueprint.response(200, COUNT)
 @transaction(read_only=True)
@@ -76,6 +81,7 @@ def count_flow_runs(body):
 
 
 @blueprint.post("/<id:id>/heartbeat")
+@needs("worker")
 @blueprint.arguments(Heartbeat)
 @blueprint.response(200, Lease)
 @blueprint.alt_response(409, "Conflict")
@@ -92,6 +98,7 @@ def renew_lease(body, id):
 
 
 @blueprint.post("/history")
+@needs("runs:read")
 @blueprint.arguments(HistoryQuery, example=HISTORY)
 @blueprint.response(200, HistoryInterval(many=True))
 @transaction(read_only=True)
@@ -107,6 +114,7 @@ def flow_run_history(body):
 
 
 @blueprint.get("/<id:id>/graph")
+@needs("runs:read")
 @blueprint.response(200, GraphNode(many=True))
 @transaction(read_only=True)
 def read_flow_run_graph(id):
@@ -118,6 +126,7 @@ def read_flow_run_graph(id):
 
 
 @blueprint.post("/<id:id>/set_state")
+@needs("runs:write", "worker")
 @blueprint.arguments(SetFlowRunState)
 @blueprint.response(201, StateAnswer, description="ACCEPT or REJECT")
 @blueprint.alt_response(200, schema=StateAnswer, description="WAIT or ABORT: nothing changed", example=WAITS, success=True)
@@ -135,6 +144,7 @@ def set_flow_run_state(body, id):
 
 
 @blueprint.post("/set_state")
+@needs("runs:write")
 @blueprint.arguments(SetFlowRunStates)
 @blueprint.response(200, BulkChanged)
 @transaction()
@@ -150,6 +160,7 @@ def set_flow_run_states(body):
 
 
 @blueprint.post("/delete")
+@needs("runs:write")
 @blueprint.arguments(BulkChange)
 @blueprint.response(200, BulkChanged)
 @transaction()
@@ -164,6 +175,7 @@ def delete_flow_runs(body):
 
 
 @blueprint.post("/<id:id>/retry")
+@needs("runs:write")
 @blueprint.arguments(FlowRunRetry, required=False)
 @blueprint.response(200, FlowRun)
 @blueprint.alt_response(201, schema=FlowRun, description="The new run, with `new`", success=True)
@@ -181,6 +193,7 @@ def retry_flow_run(body, id):
 
 
 @blueprint.delete("/<id:id>")
+@needs("runs:write")
 @blueprint.response(204)
 @transaction()
 def delete_flow_run(id):

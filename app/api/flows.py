@@ -1,6 +1,6 @@
 """Flows."""
 
-from app.api.http import LINK, Blueprint, list_page, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, list_page, needs, transaction, unit_of_work
 from app.schemas.base import COUNT
 from app.schemas.filters import Filters
 from app.schemas.flows import COUNTED, Flow, FlowCreate, FlowPage, FlowUpdate
@@ -9,6 +9,7 @@ blueprint = Blueprint("Flows", __name__, url_prefix="/api/flows", description="T
 
 
 @blueprint.post("/")
+@needs("deployments:write", "worker")
 @blueprint.arguments(FlowCreate)
 @blueprint.response(201, Flow)
 @blueprint.alt_response(200, schema=Flow, description="The flow of that name, as it is", success=True)
@@ -23,6 +24,7 @@ def create_flow(body):
 
 
 @blueprint.get("/<id:id>")
+@needs("deployments:read", "worker")
 @blueprint.response(200, Flow)
 @transaction(read_only=True)
 def read_flow(id):
@@ -34,6 +36,7 @@ def read_flow(id):
 
 
 @blueprint.get("/name/<name>")
+@needs("deployments:read")
 @blueprint.response(200, Flow)
 @transaction(read_only=True)
 def read_flow_by_name(name):
@@ -45,6 +48,7 @@ def read_flow_by_name(name):
 
 
 @blueprint.patch("/<id:id>")
+@needs("deployments:write")
 @blueprint.arguments(FlowUpdate, required=False)
 @blueprint.response(204)
 @transaction()
@@ -58,6 +62,7 @@ def update_flow(body, id):
 
 
 @blueprint.post("/filter")
+@needs("deployments:read")
 @blueprint.list_arguments(FlowPage)
 @blueprint.response(200, Flow(many=True), headers=LINK)
 @transaction(read_only=True)
@@ -70,6 +75,7 @@ def read_flows(body):
 
 
 @blueprint.post("/count")
+@needs("deployments:read")
 @blueprint.arguments(Filters, required=False, example=COUNTED)
 @blueprint.response(200, COUNT)
 @transaction(read_only=True)
@@ -82,6 +88,7 @@ def count_flows(body):
 
 
 @blueprint.delete("/<id:id>")
+@needs("deployments:write")
 @blueprint.response(204)
 @transaction()
 def delete_flow(id):

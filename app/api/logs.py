@@ -1,6 +1,6 @@
 """Logs of runs."""
 
-from app.api.http import LINK, Blueprint, list_page, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, list_page, needs, transaction, unit_of_work
 from app.schemas.base import NOTHING
 from app.schemas.logs import LOGS, Log, LogCreate, LogPage
 
@@ -8,6 +8,7 @@ blueprint = Blueprint("Logs", __name__, url_prefix="/api/logs", description="Wha
 
 
 @blueprint.post("/")
+@needs("runs:write", "worker")
 @blueprint.arguments(LogCreate(many=True), example=LOGS)
 @blueprint.response(201, NOTHING)
 @transaction()
@@ -21,6 +22,7 @@ def create_logs(given):
 
 
 @blueprint.post("/filter")
+@needs("runs:read")
 @blueprint.list_arguments(LogPage)
 @blueprint.response(200, Log(many=True), headers=LINK)
 @transaction(read_only=True)

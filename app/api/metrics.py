@@ -2,12 +2,12 @@
 
 import time
 from functools import cache
-from ipaddress import ip_address
 
 from flask import Blueprint, Response, abort, current_app, request
 
 from app.addresses import tcp_addresses
-from app.api.http import in_transaction, parts, unit_of_work
+from app.api.http import in_transaction, needs, parts, unit_of_work
+from app.api.http.authentication import is_local, is_on, listener
 from app.errors import AppError
 from app.metrics import CONTENT_TYPE, Facts
 
@@ -18,7 +18,16 @@ FRESH = 5.0
 blueprint = Blueprint("metrics", __name__)
 
 
+def is_read_privately():
+    """Return whether the request came to MINTAKA_METRICS_BIND or, where that is not set, to loopback and through no proxy."""
+    own = _own(parts().settings.metrics_bind)
+    if own:
+        return listener() in own
+    return not {"X-Forwarded-For", "Forwarded"} & {name for name, _ in request.headers} and is_local(listener()[0])
+
+
 @blueprint.get(PATH)
+@needs("admin", unless=is_read_privately)
 def metrics():
     """Answer what is known, as text for Prometheus; to whom, `check_address` decides."""
     return Response(parts().metrics.exposition(_database_facts()), content_type=CONTENT_TYPE)
@@ -27,36 +36,19 @@ def metrics():
 def check_address():
     """Before every request: let metrics be read on MINTAKA_METRICS_BIND alone, where it is set, and there nothing else.
 
-    Without it they are read on loopback, by who comes through no proxy.
+    Without it they are read on loopback, by who comes through no proxy, and elsewhere by who has a key for them.
     """
     own, asks_for_metrics = _own(parts().settings.metrics_bind), request.path == PATH
-    if not (own or asks_for_metrics):
-        return
-    # as it came, before a proxy's word was taken: the address that gunicorn listens on
-    came = request.environ.get("werkzeug.proxy_fix.orig") or {}
-    here = came.get("SERVER_NAME") or request.environ["SERVER_NAME"], int(came.get("SERVER_PORT") or request.environ["SERVER_PORT"] or 0)
     if own:
-        if (here in own) != asks_for_metrics:
+        if (listener() in own) != asks_for_metrics:
             abort(404)
-    elif not _is_private(here[0]):
+    elif asks_for_metrics and not is_read_privately() and not is_on():
         abort(403, "Metrics are read on loopback, or on the address that MINTAKA_METRICS_BIND names.")
 
 
 @cache
 def _own(bind):
     return frozenset(tcp_addresses(bind))
-
-
-def _is_private(host):
-    if {"X-Forwarded-For", "Forwarded"} & {name for name, _ in request.headers}:
-        return False
-    if host in ("", "localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        # a unix socket, whose name gunicorn gives as the host
-        return not request.environ.get("REMOTE_ADDR")
 
 
 def _database_facts():

@@ -1,12 +1,13 @@
 """Whether due runs of a deployment start (the contract's section 9)."""
 
-from app.api.http import Blueprint, transaction, unit_of_work
+from app.api.http import Blueprint, needs, transaction, unit_of_work
 from app.schemas.policies import StartPolicy, StartPolicyUpdate
 
 blueprint = Blueprint("Policies", __name__, url_prefix="/api/deployments", description="Whether the due runs of deployments start.")
 
 
 @blueprint.get("/<id:id>/policy")
+@needs("deployments:read")
 @blueprint.response(200, StartPolicy)
 @transaction(read_only=True)
 def read_policy(id):
@@ -18,6 +19,7 @@ def read_policy(id):
 
 
 @blueprint.route("/<id:id>/policy", methods=["PATCH"])
+@needs("deployments:write")
 @blueprint.arguments(StartPolicyUpdate, required=False)
 @blueprint.response(200, StartPolicy)
 @transaction()

@@ -1,7 +1,8 @@
 """What operators and clients ask of the server itself."""
 
-from app.api.http import Blueprint, in_transaction, json_response, parts, unit_of_work
+from app.api.http import Blueprint, in_transaction, json_response, needs, parts, unit_of_work
 from app.db import migrate
+from app.domain.keys import SCOPES
 from app.errors import NotReady
 from app.repositories.heartbeats import SCHEDULER
 from app.schemas.root import GREETING, TRUE, ReadyQuery
@@ -39,10 +40,11 @@ def ready(query):
 
 
 @blueprint.get("/hello")
+@needs(*SCOPES)
 @blueprint.response(200, GREETING)
 def hello():
     """Say hello.
 
-    Clients of the reference ask this to see whether a server is there.
+    Any key will do. Clients of the reference ask this to see whether a server is there.
     """
     return json_response("\N{WAVING HAND SIGN}")

@@ -1,6 +1,6 @@
 """Saved searches."""
 
-from app.api.http import Blueprint, transaction, unit_of_work
+from app.api.http import Blueprint, needs, transaction, unit_of_work
 from app.schemas.base import Part
 from app.schemas.saved_searches import SavedSearch, SavedSearchPut
 
@@ -8,6 +8,7 @@ blueprint = Blueprint("Saved Searches", __name__, url_prefix="/api/saved_searche
 
 
 @blueprint.put("/")
+@needs("runs:write")
 @blueprint.arguments(SavedSearchPut)
 @blueprint.response(201, SavedSearch)
 @blueprint.alt_response(200, schema=SavedSearch, description="Changed", success=True)
@@ -22,6 +23,7 @@ def put_saved_search(body):
 
 
 @blueprint.get("/<id:id>")
+@needs("runs:read")
 @blueprint.response(200, SavedSearch)
 @transaction(read_only=True)
 def read_saved_search(id):
@@ -33,6 +35,7 @@ def read_saved_search(id):
 
 
 @blueprint.post("/filter")
+@needs("runs:read")
 @blueprint.arguments(Part, required=False)
 @blueprint.response(200, SavedSearch(many=True))
 @transaction(read_only=True)
@@ -45,6 +48,7 @@ def read_saved_searches(body):
 
 
 @blueprint.delete("/<id:id>")
+@needs("runs:write")
 @blueprint.response(204)
 @transaction()
 def delete_saved_search(id):

@@ -1,12 +1,13 @@
 """The histories of task runs."""
 
-from app.api.http import Blueprint, transaction, unit_of_work
+from app.api.http import Blueprint, needs, transaction, unit_of_work
 from app.schemas.states import State, TaskRunStatesQuery
 
 blueprint = Blueprint("Task Run States", __name__, url_prefix="/api/task_run_states", description="The states that a task run has been in.")
 
 
 @blueprint.get("/<id:id>")
+@needs("runs:read", "worker")
 @blueprint.response(200, State)
 @transaction(read_only=True)
 def read_task_run_state(id):
@@ -18,6 +19,7 @@ def read_task_run_state(id):
 
 
 @blueprint.get("/")
+@needs("runs:read", "worker")
 @blueprint.arguments(TaskRunStatesQuery, location="query")
 @blueprint.response(200, State(many=True))
 @transaction(read_only=True)

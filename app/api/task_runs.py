@@ -1,6 +1,6 @@
 """Task runs."""
 
-from app.api.http import LINK, Blueprint, count, list_page, parts, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, count, list_page, needs, parts, transaction, unit_of_work
 from app.schemas.base import COUNT
 from app.schemas.filters import Filters
 from app.schemas.runs import HistoryInterval, HistoryQuery
@@ -11,6 +11,7 @@ blueprint = Blueprint("Task Runs", __name__, url_prefix="/api/task_runs", descri
 
 
 @blueprint.post("/")
+@needs("runs:write", "worker")
 @blueprint.arguments(TaskRunCreate)
 @blueprint.response(201, TaskRun)
 @blueprint.alt_response(200, schema=TaskRun, description="The run that was there already", success=True)
@@ -26,6 +27,7 @@ def create_task_run(new):
 
 
 @blueprint.get("/<id:id>")
+@needs("runs:read", "worker")
 @blueprint.response(200, TaskRun)
 @transaction(read_only=True)
 def read_task_run(id):
@@ -37,6 +39,7 @@ def read_task_run(id):
 
 
 @blueprint.post("/filter")
+@needs("runs:read")
 @blueprint.list_arguments(TaskRunPage)
 @blueprint.response(200, TaskRun(many=True), headers=LINK)
 @transaction(read_only=True)
@@ -49,6 +52,7 @@ def read_task_runs(body):
 
 
 @blueprint.post("/count")
+@needs("runs:read")
 @blueprint.arguments(Filters, required=False, example=COUNTED)
 @blueprint.response(200, COUNT)
 @transaction(read_only=True)
@@ -61,6 +65,7 @@ def count_task_runs(body):
 
 
 @blueprint.post("/history")
+@needs("runs:read")
 @blueprint.arguments(HistoryQuery, example=HISTORY)
 @blueprint.response(200, HistoryInterval(many=True))
 @transaction(read_only=True)
@@ -76,6 +81,7 @@ def task_run_history(body):
 
 
 @blueprint.post("/<id:id>/set_state")
+@needs("runs:write", "worker")
 @blueprint.arguments(SetTaskRunState)
 @blueprint.response(201, StateAnswer, description="ACCEPT or REJECT")
 @blueprint.alt_response(200, schema=StateAnswer, description="WAIT or ABORT: nothing changed", example=WAITS, success=True)
@@ -91,6 +97,7 @@ def set_task_run_state(body, id):
 
 
 @blueprint.delete("/<id:id>")
+@needs("runs:write")
 @blueprint.response(204)
 @transaction()
 def delete_task_run(id):

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from app.api.http import Blueprint, count, in_transaction, json_response, parts, transaction, unit_of_work
+from app.api.http import Blueprint, count, in_transaction, json_response, needs, parts, transaction, unit_of_work
 from app.errors import Unavailable
 from app.schemas.base import Part
 from app.schemas.flow_runs import FlowRun
@@ -14,6 +14,7 @@ blueprint = Blueprint(
 
 
 @blueprint.post("/")
+@needs("deployments:write", "worker")
 @blueprint.arguments(WorkQueueCreate)
 @blueprint.response(201, WorkQueue)
 @blueprint.alt_response(409, "Conflict")
@@ -27,6 +28,7 @@ def create_work_queue(body):
 
 
 @blueprint.get("/<id:id>")
+@needs("deployments:read", "worker")
 @blueprint.response(200, WorkQueue)
 @transaction(read_only=True)
 def read_work_queue(id):
@@ -38,6 +40,7 @@ def read_work_queue(id):
 
 
 @blueprint.get("/name/<name>")
+@needs("deployments:read", "worker")
 @blueprint.response(200, WorkQueue)
 @transaction(read_only=True)
 def read_work_queue_by_name(name):
@@ -49,6 +52,7 @@ def read_work_queue_by_name(name):
 
 
 @blueprint.patch("/<id:id>")
+@needs("deployments:write")
 @blueprint.arguments(WorkQueueUpdate, required=False)
 @blueprint.response(204)
 @blueprint.alt_response(409, "Conflict")
@@ -63,6 +67,7 @@ def update_work_queue(body, id):
 
 
 @blueprint.post("/filter")
+@needs("deployments:read", "worker")
 @blueprint.arguments(Part, required=False)
 @blueprint.response(200, WorkQueue(many=True))
 @transaction(read_only=True)
@@ -75,6 +80,7 @@ def read_work_queues(body):
 
 
 @blueprint.delete("/<id:id>")
+@needs("deployments:write")
 @blueprint.response(204)
 @transaction()
 def delete_work_queue(id):
@@ -87,6 +93,7 @@ def delete_work_queue(id):
 
 
 @blueprint.post("/<id:id>/holders")
+@needs("deployments:read", "runs:read")
 @blueprint.arguments(Part, required=False)
 @blueprint.response(200, Holder(many=True))
 @transaction(read_only=True)
@@ -99,6 +106,7 @@ def read_work_queue_holders(body, id):
 
 
 @blueprint.post("/<id:id>/get_runs")
+@needs("runs:read", "worker")
 @blueprint.arguments(GetRuns, required=False)
 @blueprint.response(200, FlowRun(many=True))
 @blueprint.alt_response(503, "ServiceUnavailable")
@@ -122,6 +130,7 @@ def read_work_queue_runs(body, id):
 
 
 @blueprint.post("/<id:id>/claim_runs")
+@needs("worker")
 @blueprint.arguments(ClaimRuns, required=False)
 @blueprint.response(200, Claim(many=True))
 @blueprint.alt_response(409, "Conflict")

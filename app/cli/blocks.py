@@ -14,7 +14,7 @@ import click
 from app.cli.command_group import BadInput, CommandGroup, Failed, mintaka, transaction
 from app.cli.options import page_options, tell_rest
 from app.cli.output import output_option, plain, print_json, print_table
-from app.config import environ_for
+from app.config import api_key, environ_for
 from app.domain.plurals import counted
 from app.services.vault import generate_key as new_key
 
@@ -100,7 +100,8 @@ def register(python, url, output):
     """Register the blocks that a client comes with.
 
     A client saves and loads blocks of types that the server knows. This runs the client's own Python, which tells the server its types and
-    schemas; the client's settings are left alone. What is registered already stays.
+    schemas; the client's settings are left alone. What is registered already stays. MINTAKA_API_KEY, or PREFECT_API_KEY, holds a key
+    with the scope blocks for a server that asks for one.
 
     \b
     Examples:
@@ -138,13 +139,15 @@ def _require_server(url):
 
 
 def _run_client(python, url):
-    """Return what the client registered, as `app.cli.register_blocks` reports it."""
+    """Return what the client registered, as `app.cli.register_blocks` reports it. It has the API key that workers and clients have."""
     script = files("app.cli").joinpath("register_blocks.py").read_text()
     # the interpreter's path may be relative to where the command was given, the child's folder is another
     python = str(Path(python).absolute()) if "/" in python else python
     with tempfile.TemporaryDirectory() as home:
         report = Path(home, "report.json")
         variables = environ_for("PREFECT", PREFECT_API_URL=url, PREFECT_HOME=home, PREFECT_LOGGING_LEVEL="ERROR")
+        if key := api_key():
+            variables["PREFECT_API_KEY"] = key
         try:
             ran = subprocess.run(
                 [python, "-c", script, str(report)],

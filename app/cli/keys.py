@@ -70,7 +70,7 @@ def create(name, scopes, expires, output):
 @page_options
 @output_option
 def ls(part, output):
-    """List the keys that are not revoked, by name, without their secrets.
+    """List the keys that are not revoked, by name, without their secrets, with when each was last used, to the minute.
 
     \b
     Examples:
@@ -81,7 +81,8 @@ def ls(part, output):
     if output == "json":
         print_json(found)
     else:
-        print_table(("NAME", "SCOPES", "EXPIRES", "ID"), [(key["name"], key["scopes"], key["expires"], key["id"]) for key in plain(found)])
+        rows = [(key["name"], key["scopes"], key["expires"], key["last_used"], key["id"]) for key in plain(found)]
+        print_table(("NAME", "SCOPES", "EXPIRES", "LAST USED", "ID"), rows)
     tell_rest(more)
 
 

@@ -8,21 +8,40 @@ import re
 import secrets
 import uuid
 import zlib
+from dataclasses import dataclass
 from datetime import timedelta
+
+# Whether a server asks for keys; AUTO leaves it to the addresses that it listens on
+AUTO, ON, OFF = "auto", "on", "off"
 
 PREFIX = "mtk_"
 SECRET_BYTES = 32
 KEY = re.compile(rf"{PREFIX}(?P<id>[0-9a-f]{{32}})[0-9a-f]{{{2 * SECRET_BYTES}}}(?P<checksum>[0-9a-f]{{8}})", re.ASCII)
 
+ADMIN = "admin"
 SCOPES = {
-    "deployments:read": "read flows, deployments and schedules",
-    "deployments:write": "change flows, deployments and schedules",
-    "runs:read": "read runs, their states and logs",
-    "runs:write": "make, change and delete runs",
-    "worker": "claim runs, renew leases, set states, write logs, read queues",
+    "deployments:read": "read flows, deployments, schedules, work queues and concurrency limits",
+    "deployments:write": "change flows, deployments, schedules, work queues and concurrency limits",
+    "runs:read": "read runs, their states and logs, backfills and saved searches",
+    "runs:write": "make, change and delete runs, backfills and saved searches",
+    "worker": "claim and execute runs: leases, states, logs, task runs, subflows, and to read queues, deployments and blocks",
     "blocks": "read and change blocks",
-    "admin": "everything",
+    ADMIN: "everything",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that is good, without its text."""
+
+    id: uuid.UUID
+    name: str
+    scopes: frozenset[str]
+
+    def suffices(self, scopes):
+        """Return whether one of `scopes` is a scope of the key, or the key may do everything."""
+        return ADMIN in self.scopes or not self.scopes.isdisjoint(scopes)
+
 
 MAX_NAME_LENGTH = 255
 MAX_DURATION = timedelta(days=3660)

@@ -1,18 +1,36 @@
 """API keys."""
 
-from sqlalchemy import bindparam, select, update
+import hmac
+from datetime import timedelta
+
+from sqlalchemy import bindparam, or_, select, update
 
 from app.db.models import ApiKey
 from app.db.sql import insert
+from app.db.types import UtcDateTime
 from app.domain.ids import new_id
-from app.domain.keys import digest, new_key
+from app.domain.keys import Key, digest, new_key
 from app.errors import Conflict, NotFound
 from app.repositories.base import ListedRepository
 
 KEY = ApiKey.__table__
 COLUMNS = (KEY.c.id, KEY.c.name, KEY.c.scopes, KEY.c.expires)
+# How often the last use of a key is written
+NOTED_EVERY = timedelta(minutes=1)
+# What a secret is compared with where there is none, so that it takes as long
+NO_DIGEST = "0" * 64
 CREATE = insert(KEY).on_conflict_do_nothing(index_elements=[KEY.c.name]).returning(*COLUMNS)
 STORED = select(KEY.c.id, KEY.c.name, KEY.c.digest, KEY.c.expires, KEY.c.revoked).where(KEY.c.name == bindparam("wanted")).with_for_update()
+
+GIVEN = select(
+    *(KEY.c.id, KEY.c.name, KEY.c.scopes, KEY.c.expires, KEY.c.revoked, KEY.c.last_used),
+    *(KEY.c.digest, KEY.c.previous_digest, KEY.c.previous_expires),
+).where(KEY.c.id == bindparam("wanted"))
+NOTE_USE = (
+    update(KEY)
+    .where(KEY.c.id == bindparam("wanted"), or_(KEY.c.last_used.is_(None), KEY.c.last_used <= bindparam("before", type_=UtcDateTime)))
+    .values(last_used=bindparam("now", type_=UtcDateTime))
+)
 
 
 class Keys(ListedRepository):
@@ -20,7 +38,7 @@ class Keys(ListedRepository):
 
     table = KEY
     kind = "Key"
-    selection = select(*COLUMNS).where(KEY.c.revoked.is_(None))
+    selection = select(*COLUMNS, KEY.c.last_used).where(KEY.c.revoked.is_(None))
     order = (KEY.c.name, KEY.c.id)
 
     def create(self, name, scopes, lifetime, created_by):
@@ -32,7 +50,7 @@ class Keys(ListedRepository):
         row = self.session.execute(CREATE, values).one_or_none()
         if row is None:
             raise Conflict(f"There is a key called {name} already, or there was one; names of revoked keys stay taken")
-        return self.document(row, now) | {"key": text}
+        return row._asdict() | {"key": text}
 
     def revoke(self, name):
         """End the key, and its secret from before a rotation. Raise NotFound."""
@@ -54,7 +72,29 @@ class Keys(ListedRepository):
         until = None if overlap is None else min(now + overlap, stored.expires or now + overlap)
         previous = {"previous_digest": None if until is None else stored.digest, "previous_expires": until}
         self._change(stored.id, digest=digest(text), expires=expires, updated=now, **previous)
-        return self.require(stored.id) | {"key": text}
+        changed = self.require(stored.id)
+        return {column.name: changed[column.name] for column in COLUMNS} | {"key": text}
+
+    def given(self, id, secret):
+        """Return the `Key` with this id whose text has the digest `secret`, the timedelta for which it is still good (None: for ever), and
+        whether its use is to be noted; None where there is none, or it has ended.
+        """
+        stored, now = self.session.execute(GIVEN, {"wanted": id}).one_or_none(), self.clock()
+        present, previous = (NO_DIGEST, NO_DIGEST) if stored is None else (stored.digest, stored.previous_digest or NO_DIGEST)
+        is_present, is_previous = hmac.compare_digest(present, secret), hmac.compare_digest(previous, secret)
+        if stored is None or stored.revoked is not None or not (is_present or is_previous):
+            return None
+        ends = [end for end in (stored.expires, None if is_present else stored.previous_expires) if end is not None]
+        left = min(ends) - now if ends else None
+        if left is not None and left <= timedelta():
+            return None
+        is_unnoted = stored.last_used is None or now - stored.last_used >= NOTED_EVERY
+        return Key(stored.id, stored.name, frozenset(stored.scopes)), left, is_unnoted
+
+    def note_use(self, id):
+        """Note that the key is used now, unless that was noted within the last minute."""
+        now = self.clock()
+        self.session.execute(NOTE_USE, {"wanted": id, "now": now, "before": now - NOTED_EVERY})
 
     def _live(self, name):
         stored = self.session.execute(STORED, {"wanted": name}).one_or_none()

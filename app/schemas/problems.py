@@ -33,6 +33,11 @@ def _example(status, title, detail, **more):
 
 _BY_STATUS = (
     _example(400, "Bad Request", "The header X-PREFECT-API-VERSION must have the form x.y.z, such as 0.6.0."),
+    _example(
+        401,
+        "Unauthorized",
+        "An API key is needed: Authorization: Bearer KEY. Whoever runs the server makes one with `mintaka keys create`",
+    ),
     _example(403, "Forbidden", "Requests from pages of another origin are refused; MINTAKA_ALLOWED_ORIGINS lists those that are let in."),
     _example(404, "Not Found", "Deployment not found"),
     _example(409, "Conflict", "The request refers to something that does not exist."),
@@ -48,6 +53,7 @@ _BY_STATUS = (
         "name: This field is required.",
         errors=[{"loc": ["body", "name"], "msg": "This field is required.", "type": "missing"}],
     ),
+    _example(429, "Too Many Requests", "Too many wrong API keys came from this address. Try again in 45 s"),
     _example(503, "Service Unavailable", "Try again later: no connection to the database can be made"),
 )
 EXAMPLES = {example["status"]: example for example in _BY_STATUS}

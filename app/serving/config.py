@@ -9,12 +9,16 @@ import math
 import os
 import shutil
 import tempfile
+from contextlib import suppress
+from threading import Thread
 
 from gunicorn import systemd
 
-from app.addresses import unusable
-from app.config import InvalidSetting, Settings, share_metrics
+from app.addresses import is_private, tcp_addresses, text_of, unusable
+from app.config import InvalidSetting, Settings, share_bind, share_metrics
 from app.database_location import database_url
+from app.domain.keys import OFF
+from app.errors import AppError
 from app.logging import server_logging_config
 
 try:
@@ -95,7 +99,16 @@ def on_exit(server):
 
 
 def when_ready(server):
-    """Say where to look, once the port is really ours."""
+    """Say where to look, once the port is really ours, and tell the workers what is listened on: they ask for keys or not by that."""
+    own = set(tcp_addresses(settings.metrics_bind))
+    names = [listener.sock.getsockname() for listener in server.LISTENERS] or server.cfg.address
+    listened = ",".join(text_of(name) for name in names if name[:2] not in own)
+    share_bind(listened)
+    if not is_private(listened):
+        if settings.auth == OFF:
+            server.log.warning("MINTAKA_AUTH is off: whoever reaches %s may read and change everything", listened)
+        elif server.cfg.preload_app and not settings.asks_for_keys:
+            raise SystemExit(f"mintaka: {listened} is not loopback, and API keys are off. Set MINTAKA_AUTH=on, or MINTAKA_BIND.")
     for listener in server.LISTENERS:
         url = str(listener)
         server.log.info("The API is at %s/api and Swagger UI at %s/api/docs", url, url)
@@ -106,3 +119,12 @@ def post_worker_init(worker):
     in the middle of somebody's request."""
     gc.collect()
     gc.freeze()
+    if worker.age == 1:
+        # it serves meanwhile, also where the database does not answer
+        Thread(target=_tell_how_to_begin, args=(worker.wsgi.extensions["mintaka"], worker.log), daemon=True).start()
+
+
+def _tell_how_to_begin(parts, log):
+    with suppress(AppError):
+        if parts.settings.asks_for_keys and parts.keys.are_none():
+            log.warning("Requests need an API key, and there is none yet: `mintaka keys create NAME --scope admin` makes the first")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from app.config import Settings
 from app.scheduler.loop import Scheduler
 from tests.api.asking import ok
 from tests.api.factories import make_due_runs, make_flow_run, make_work_queue
+from tests.keys import make_key
 
 
 def plain(app):
@@ -125,11 +127,29 @@ def test_metrics_are_open_on_loopback(scrape, address):
     assert scrape(SERVER_NAME=address, SERVER_PORT="8000")
 
 
-@pytest.mark.parametrize(
-    "environ", [{"SERVER_NAME": "0.0.0.0"}, {"SERVER_NAME": "10.0.0.1"}, {"HTTP_X_FORWARDED_FOR": "10.0.0.1"}, {"HTTP_FORWARDED": "for=_x"}]
-)
-def test_metrics_are_closed_to_others(app, environ):
-    assert plain(app).get("/metrics", environ_overrides=environ).status_code == 403
+ELSEWHERE = [{"SERVER_NAME": "0.0.0.0"}, {"SERVER_NAME": "10.0.0.1"}]
+BY_PROXY = [{"HTTP_X_FORWARDED_FOR": "10.0.0.1"}, {"HTTP_FORWARDED": "for=_x"}]
+
+
+@pytest.mark.parametrize(("environ", "status"), [*((environ, 401) for environ in ELSEWHERE), *((environ, 403) for environ in BY_PROXY)])
+def test_metrics_are_closed_to_others(app, environ, status):
+    assert plain(app).get("/metrics", environ_overrides=environ).status_code == status
+
+
+@pytest.mark.parametrize("environ", [*ELSEWHERE, *BY_PROXY])
+def test_metrics_are_closed_to_others_where_nobody_is_asked_for_a_key(settings, environ):
+    app = create_app(replace(settings, auth="off"))
+    assert app.test_client().get("/metrics", environ_overrides=environ).status_code == 403
+
+
+@pytest.mark.parametrize("environ", [*ELSEWHERE, *BY_PROXY])
+def test_metrics_are_read_elsewhere_with_a_key_for_administrators(settings, environ):
+    app = create_app(replace(settings, auth="on"))
+    asked = {scope: {"headers": {"Authorization": f"Bearer {make_key(app, scope)['key']}"}} for scope in ("admin", "worker")}
+    found = {scope: app.test_client().get("/metrics", environ_overrides=environ, **one).status_code for scope, one in asked.items()}
+    assert found == {"admin": 200, "worker": 403}
+    assert app.test_client().get("/metrics").status_code == 200
+    app.extensions["mintaka"].database.dispose()
 
 
 def test_metrics_have_an_address_of_their_own_where_one_is_set(tmp_path):

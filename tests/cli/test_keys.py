@@ -32,7 +32,7 @@ def test_a_key_is_shown_once_and_stored_as_its_digest(run, app):
     assert datetime.fromisoformat(made["expires"]) == NOW + timedelta(days=90)
     key = made.pop("key")
     assert str(id_of(key)) == made["id"]
-    assert documents(run("keys", "ls", "--output", "json")) == [made]
+    assert documents(run("keys", "ls", "--output", "json")) == [made | {"last_used": None}]
     row = stored(app)
     assert row["digest"] == digest(key)
     assert row["created_by"]

@@ -14,6 +14,7 @@ from app import create_app
 from app.config import WORKER_VARIABLES, Settings, settings_table
 from app.domain import schedules
 from app.domain.filters import CRITERIA
+from app.domain.keys import SCOPES
 from app.domain.schedules.daylight import explain
 from app.repositories.deployments import Deployments
 from app.repositories.flow_runs import FlowRuns
@@ -32,8 +33,8 @@ CONSOLE = re.compile(r"^   \$ (?P<command>mintaka .*)\n(?P<output>(?:   .*\n)+)"
 # Commands that are not Mintaka's: those of Flask and of flask-smorest
 FOREIGN_COMMANDS = {"openapi", "routes", "run", "shell"}
 EXAMPLES_OF_GUNICORN = {"--workers"}
-# Files of Swagger UI and of Flask, which nobody asks for by hand
-ASSETS = ("/api/docs/assets/<", "/api/docs/static/<", "/static/<")
+# Files of Swagger UI, which nobody asks for by hand
+ASSETS = ("/api/docs/assets/<", "/api/docs/static/<")
 
 
 def page(name):
@@ -99,14 +100,19 @@ def test_every_kind_of_schedule_has_an_example():
     assert {kind for document, _ in EXAMPLES for kind in ("interval", "cron", "rrule") if kind in document} == {"interval", "cron", "rrule"}
 
 
-def test_every_route_is_listed(application):
-    served = {
-        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
-        for rule in application.url_map.iter_rules()
-        if not rule.rule.startswith(ASSETS)
-        for method in rule.methods - {"HEAD", "OPTIONS"}
-    }
-    assert {(method, path) for method, path, _ in table("api", "Routes")} == served
+def test_every_route_is_listed_with_the_scopes_that_suffice(application):
+    served = {}
+    for rule in application.url_map.iter_rules():
+        if not rule.rule.startswith(ASSETS):
+            scopes = getattr(application.view_functions[rule.endpoint], "scopes", ())
+            shown = "any" if set(scopes) == set(SCOPES) else " ".join(scopes) or "none"
+            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+            served |= {(method, path): shown for method in rule.methods - {"HEAD", "OPTIONS"}}
+    assert {(method, path): scopes for method, path, _, scopes in table("api", "Routes")} == served
+
+
+def test_every_scope_is_explained():
+    assert dict(table("operating", "Scopes")) == SCOPES
 
 
 def test_every_criterion_of_a_filter_is_listed():

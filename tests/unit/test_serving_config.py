@@ -2,6 +2,7 @@
 
 import gc
 import runpy
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_what_a_worker_has_loaded_is_left_alone_by_the_garbage_collector(configu
     configuration = configured()
     loaded = [[]]
     frozen = gc.get_freeze_count()
-    configuration["post_worker_init"](worker=None)
+    configuration["post_worker_init"](worker=SimpleNamespace(age=2))
     assert gc.get_freeze_count() > frozen
     assert not any(thing is loaded for thing in gc.get_objects())
 

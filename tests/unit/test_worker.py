@@ -76,7 +76,7 @@ def asked():
 def test_importing_the_worker_loads_nothing_of_the_server():
     loaded = "import sys, app.worker.cli; print(*sorted(name for name in sys.modules if name.startswith(('app', 'flask', 'sqlalchemy'))))"
     printed = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
-    allowed = ("app.worker", "app.config", "app.domain", "app.errors")
+    allowed = ("app.worker", "app.config", "app.addresses", "app.domain", "app.errors")
     assert [name for name in printed if name != "app" and not name.startswith(allowed)] == []
 
 

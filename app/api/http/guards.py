@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from flask import abort, current_app, g, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from app.api.http.authentication import check_key
 from app.api.http.encodings import content_coding
 from app.api.http.hosts import check_host
 from app.api.http.problems import MAX_STEP, Invalid, item
@@ -34,9 +35,12 @@ def check():
     g.request_id = given if REQUEST_ID.fullmatch(given) else str(new_id())
     settings = current_app.extensions["mintaka"].settings
     check_host(request.environ, settings.allowed_hosts)
-    if request.routing_exception is not None:
-        if isinstance(request.routing_exception, NotFound):
-            _check_method()
+    unroutable = request.routing_exception
+    if isinstance(unroutable, NotFound):
+        _check_method()
+    if unroutable is None or isinstance(unroutable, Invalid):
+        check_key()
+    if unroutable is not None:
         return
     if (request.content_length or 0) > settings.max_body_bytes:
         # most views would find out when they read it, but some read no body

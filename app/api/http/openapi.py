@@ -23,6 +23,7 @@ from app.api.http.parsing import IdConverter, SlugConverter
 from app.api.http.problems import PROBLEM
 from app.api.http.swagger_ui import protect
 from app.domain.deployment_schedules import MAX_SLUG_LENGTH, SLUG_PATTERN
+from app.domain.keys import ADMIN, SCOPES
 from app.schemas import fields
 from app.schemas.base import ANY_ID
 from app.schemas.block_schemas import CHECKSUM
@@ -31,11 +32,22 @@ from app.schemas.problems import EXAMPLES, Problem
 
 REQUEST_ID = "X-Request-ID"
 NOT_MODIFIED = "NotModified"
+SECURITY = "key"
+KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "mtk_...",
+    "description": "An API key, made by `mintaka keys create`. A server that listens on loopback alone asks for none, unless told to.",
+}
 
 # status: name of the component, when it is answered
 ERRORS = {
     400: ("BadRequest", "The request cannot be understood, or its header `X-PREFECT-API-VERSION` asks for a version that is not served."),
-    403: ("Forbidden", "A page of another origin sent the request, or the route is switched off on this server."),
+    401: ("Unauthorized", "There is no API key, or none that is good: unknown, malformed, expired or revoked."),
+    403: (
+        "Forbidden",
+        "The key lacks the scope, a page of another origin sent the request, or the route is switched off on this server.",
+    ),
     404: ("NotFound", "There is no such thing."),
     409: ("Conflict", "It refers to something that does not exist, or breaks a rule of uniqueness."),
     413: ("ContentTooLarge", "The body is larger than the server accepts."),
@@ -46,6 +58,7 @@ ERRORS = {
     ),
     421: ("MisdirectedRequest", "The header `Host` names neither this server nor a host in `MINTAKA_ALLOWED_HOSTS`."),
     422: ("UnprocessableContent", "The body, an id in the path or the query string is not valid; `errors` says all that is wrong."),
+    429: ("TooManyRequests", "Too many wrong keys came from this address."),
     503: ("ServiceUnavailable", "The database is too busy or cannot be reached, or no key opens a block. Trying again later is safe."),
 }
 HEADERS = {
@@ -53,6 +66,7 @@ HEADERS = {
         "description": "The request's own `X-Request-ID`, or one made for it. The server's log has it.",
         "schema": {"type": "string"},
     },
+    "WWW-Authenticate": {"description": "Always `Bearer`.", "schema": {"type": "string"}},
     "ETag": {"description": "Which answer this is; `If-None-Match` with it asks for another.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 0}},
 }
@@ -70,12 +84,23 @@ PATH_PARAMETERS = {
 }
 
 
+def scopes_in_words(scopes):
+    """Return what a key must have for a route that takes any of `scopes`, as Markdown; nothing where none are asked for."""
+    if not scopes:
+        return "Needs no key."
+    if len(scopes) == len(SCOPES):
+        return "Scope: any."
+    named = [f"`{scope}`" for scope in dict.fromkeys((*scopes, ADMIN))]
+    return f"Scope: {', '.join(named[:-1])} or {named[-1]}." if len(named) > 1 else f"Scope: {named[0]}."
+
+
 class Plugin(BasePlugin):
     """What all operations and schemas have: ids, errors, headers, and descriptions of what is in paths."""
 
     def __init__(self, app):
         super().__init__()
         self.app = app
+        self.asks_for_keys = app.extensions["mintaka"].settings.asks_for_keys
 
     def schema_helper(self, name, definition, *, schema=None, **kwargs):
         """Describe a component by its schema's docstring."""
@@ -98,6 +123,10 @@ class Plugin(BasePlugin):
             statuses |= {403, 413, 415} if method not in ("get", "head", "options") else set()
             statuses |= {404} if rule.arguments else set()
             statuses |= {503} if getattr(view, "in_transaction", False) else set()
+            if scopes := getattr(view, "scopes", ()):
+                # where nobody is asked for a key, one that is sent does no harm
+                operation["security"] = [{SECURITY: []}] if self.asks_for_keys else [{}, {SECURITY: []}]
+                statuses |= {401, 403, 429, 503}
             body = operation.get("requestBody")
             if body and not body["required"]:
                 media = body["content"]["application/json"]
@@ -109,6 +138,7 @@ class Plugin(BasePlugin):
                 answers[200]["headers"] = answers[200]["headers"] | {"ETag": "ETag"}
                 answers[304] = NOT_MODIFIED
             operation["operationId"] = view.__name__
+            operation["description"] = f"{operation['description']}\n\n{scopes_in_words(scopes)}"
             operation["responses"] = answers | {status: ERRORS[status][0] for status in sorted(statuses)}
 
 
@@ -164,10 +194,12 @@ class Api(SmorestApi):
         self.ma_plugin.converter.add_attribute_function(attributes)
         for name, header in HEADERS.items():
             self.spec.components.header(name, header)
+        self.spec.components.security_scheme(SECURITY, KEY)
         unchanged = {"description": "The client has this answer already: it sent its `ETag` in `If-None-Match`."}
         self.spec.components.response(NOT_MODIFIED, unchanged | {"headers": {REQUEST_ID: REQUEST_ID, "ETag": "ETag"}}, lazy=True)
         for status, (name, description) in ERRORS.items():
-            headers = {REQUEST_ID: REQUEST_ID} | ({"Retry-After": "Retry-After"} if status == 503 else {})
+            more = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}.get(status)
+            headers = {REQUEST_ID: REQUEST_ID} | ({more: more} if more else {})
             content = {PROBLEM: {"schema": Problem, "example": EXAMPLES[status]}}
             self.spec.components.response(name, {"description": description, "headers": headers, "content": content}, lazy=True)
 

@@ -16,11 +16,14 @@ from app.schemas.fields import MISSING, NULL, UNKNOWN
 log = logging.getLogger("mintaka.database")
 
 STATUS = {
+    errors.InvalidKey: 401,
+    errors.ScopeMissing: 403,
     errors.NotFound: 404,
     errors.NotRegistered: 404,
     errors.Conflict: 409,
     errors.InvalidField: 422,
     errors.InvalidSchedule: 422,
+    errors.TooManyFailures: 429,
     errors.NoKey: 503,
     errors.NotReady: 503,
     errors.QueryTooSlow: 503,
@@ -108,7 +111,12 @@ def register(app):
         if isinstance(error, errors.Unavailable):
             # the client is not told how the database is reached
             log.warning("request %s: %s (%s)", g.get("request_id"), error, driver_message(error) or "no more is known")
-        return problem(status, str(error), headers={"Retry-After": "1"} if status == 503 else None)
+        headers = {
+            401: {"WWW-Authenticate": "Bearer"},
+            429: {"Retry-After": str(getattr(error, "seconds", 1))},
+            503: {"Retry-After": "1"},
+        }
+        return problem(status, str(error), headers=headers.get(status))
 
     @app.errorhandler(HTTPException)
     def handle_http_exception(error):

@@ -21,4 +21,5 @@ class ApiKey(Updated, Base):
     scopes: Mapped[list]
     expires: Mapped[datetime | None]
     revoked: Mapped[datetime | None]
+    last_used: Mapped[datetime | None]
     created_by: Mapped[str]

@@ -1,0 +1,23 @@
+"""API keys to test with."""
+
+from itertools import count
+
+from app.repositories.keys import Keys
+
+_numbers = count(1)
+
+
+def change_keys(app, change):
+    """Return what `change(keys)` does with the keys of an application, as another process would."""
+    parts = app.extensions["mintaka"]
+    return parts.database.run(lambda session: change(Keys(session, parts.clock)))
+
+
+def make_key(app, *scopes, lifetime=None):
+    """Make a key with `scopes` that lasts for `lifetime` (None: for ever); return its document, with its text as `key`."""
+    return change_keys(app, lambda keys: keys.create(f"key-{next(_numbers)}", scopes, lifetime, "tests"))
+
+
+def bearer(key):
+    """The headers of a request with a key, its text or its document."""
+    return {"Authorization": f"Bearer {key if isinstance(key, str) else key['key']}"}
