@@ -2,6 +2,8 @@
 
 from itertools import count
 
+from app import make_parts
+from app.config import Settings
 from app.repositories.keys import Keys
 
 _numbers = count(1)
@@ -9,13 +11,25 @@ _numbers = count(1)
 
 def change_keys(app, change):
     """Return what `change(keys)` does with the keys of an application, as another process would."""
-    parts = app.extensions["mintaka"]
-    return parts.database.run(lambda session: change(Keys(session, parts.clock)))
+    return _changed(app.extensions["mintaka"], change)
 
 
 def make_key(app, *scopes, lifetime=None):
     """Make a key with `scopes` that lasts for `lifetime` (None: for ever); return its document, with its text as `key`."""
     return change_keys(app, lambda keys: keys.create(f"key-{next(_numbers)}", scopes, lifetime, "tests"))
+
+
+def stored_key(url, *scopes):
+    """Make a key with `scopes` in the migrated database at `url`; return its text."""
+    parts = make_parts(Settings(database_url=url))
+    try:
+        return _changed(parts, lambda keys: keys.create(f"key-{next(_numbers)}", scopes, None, "tests"))["key"]
+    finally:
+        parts.database.dispose()
+
+
+def _changed(parts, change):
+    return parts.database.run(lambda session: change(Keys(session, parts.clock)))
 
 
 def bearer(key):

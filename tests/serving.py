@@ -20,11 +20,15 @@ PATIENCE = 60  # seconds after which something that should happen is given up
 
 @dataclass
 class Server:
-    """A running gunicorn: `url` is its root, `api` the base of the API, `process` its arbiter, `log` the file it writes to."""
+    """A running gunicorn: `url` is its root, `api` the base of the API, `process` its arbiter, `log` the file it writes to.
+
+    `key` is an API key for it, where it asks for one.
+    """
 
     url: str
     process: subprocess.Popen
     log: Path
+    key: str | None = None
 
     @property
     def api(self):

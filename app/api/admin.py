@@ -51,7 +51,8 @@ def read_settings():
 def clear_database(body):
     """Clear the database.
 
-    Every row is deleted but those of the audit trail, and the tables stay. Switched off unless `MINTAKA_ADMIN_DATABASE_ROUTES` is true.
+    Every row is deleted but those of the audit trail and of API keys, and the tables stay. Switched off unless
+    `MINTAKA_ADMIN_DATABASE_ROUTES` is true.
     """
     require_permission(body)
     migrate.clear(unit_of_work().session)

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 
 from app.db import types
 from app.db.engine import delete_all, is_sqlite, migration_lock
-from app.db.models import AuditEntry, Base
+from app.db.models import ApiKey, AuditEntry, Base
 from app.errors import NotReady
 
 LOCK = 0x6D696E74  # one number for every process that migrates this database
@@ -86,8 +86,9 @@ def downgrade(database, revision):
 
 
 def clear(session):
-    """Delete every row but those of the audit trail. The tables stay."""
-    delete_all(session, [table for table in Base.metadata.sorted_tables if table is not AuditEntry.__table__])
+    """Delete every row but those of the audit trail and of API keys. The tables stay."""
+    kept = {AuditEntry.__table__, ApiKey.__table__}
+    delete_all(session, [table for table in Base.metadata.sorted_tables if table not in kept])
 
 
 def differences(database):

@@ -23,6 +23,7 @@ from tests.api.factories import (
     make_work_queue,
 )
 from tests.conftest import ApiClient
+from tests.keys import change_keys, make_key
 
 HOURLY = {"interval": 3600, "anchor_date": "2026-01-01T00:00:00+00:00"}
 WINDOW = {"start": "2026-06-01T00:00:00+00:00", "end": "2026-06-01T06:00:00+00:00"}
@@ -376,9 +377,12 @@ def test_clearing_the_database_leaves_the_trail_and_an_entry(settings):
     app = create_app(dataclasses.replace(settings, admin_database_routes=True))
     app.test_client_class = ApiClient
     client = app.test_client()
+    key = make_key(app, "admin")
     made = client.post("/flows/", json={"name": "etl"})
     cleared = client.post("/admin/database/clear", json={"confirm": True})
     assert cleared.status_code == 204
     assert ok(client.post("/flows/count")) == 0
+    # whoever may come goes on coming
+    assert [one["name"] for one in change_keys(app, lambda keys: keys.list())] == [key["name"]]
     assert [entry["action"] for response in (made, cleared) for entry in entries_of(app, response)] == ["create", "clear"]
     app.extensions["mintaka"].database.dispose()

@@ -15,22 +15,30 @@ FILES = Path(__file__).parent / "client"
 
 
 class RealClient:
-    """The command line of the client, with a home folder of its own in `folder`, talking to the API at `api`."""
+    """The command line of the client, with a home folder of its own in `folder`, talking to the API at `api`.
 
-    def __init__(self, api, folder):
+    `key` is its API key, `agent_key` that of its agents, where the server asks for them.
+    """
+
+    def __init__(self, api, folder, key=None, agent_key=None):
         self.home = Path(folder) / "client"
         self.home.mkdir()
+        self._key, self._agent_key = ({} if one is None else {"PREFECT_API_KEY": one} for one in (key, agent_key))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-        self.environment = kept | {
-            "PREFECT_API_URL": api,
-            "PREFECT_HOME": str(self.home),
-            "PREFECT_AGENT_QUERY_INTERVAL": "1",
-            "PREFECT_AGENT_PREFETCH_SECONDS": "2",
-            "PREFECT_LOGGING_ORION_BATCH_INTERVAL": "0.5",
-            "PYTHONWARNINGS": "ignore",
-            # tables are cut to the width of the terminal
-            "COLUMNS": "250",
-        }
+        self.environment = (
+            kept
+            | {
+                "PREFECT_API_URL": api,
+                "PREFECT_HOME": str(self.home),
+                "PREFECT_AGENT_QUERY_INTERVAL": "1",
+                "PREFECT_AGENT_PREFETCH_SECONDS": "2",
+                "PREFECT_LOGGING_ORION_BATCH_INTERVAL": "0.5",
+                "PYTHONWARNINGS": "ignore",
+                # tables are cut to the width of the terminal
+                "COLUMNS": "250",
+            }
+            | self._key
+        )
 
     def __enter__(self):
         command = [reference.python(), str(FILES / "commands.py")]
@@ -62,9 +70,8 @@ class RealClient:
         """Run an agent for a work queue, writing to the file `log`, for as long as the block lasts."""
         with log.open("wb") as output:
             command = [self._executable(), "agent", "start", queue]
-            process = subprocess.Popen(
-                command, env=self.environment, cwd=self.home, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
+            options = {"env": self.environment | self._agent_key, "cwd": self.home, "stdin": subprocess.DEVNULL}
+            process = subprocess.Popen(command, **options, stdout=output, stderr=output, start_new_session=True)
         try:
             yield process
         finally:

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 import pytest
 import requests
 
+from app.domain.keys import ADMIN, SCOPES
 from tests.conftest import ENCRYPTION_KEY
 from tests.e2e import reference
 from tests.e2e.real_client import PATIENCE, RealClient
+from tests.keys import bearer, stored_key
 from tests.serving import ROOT, environment, running_scheduler, wait_until
 
 pytestmark = pytest.mark.slow
@@ -22,8 +24,8 @@ FLOW_RUN_STATES = ["Scheduled", "Pending", "Running", "Completed"]
 class Api:
     """The API of a server, for a look at what the client left there."""
 
-    def __init__(self, url):
-        self.url = url
+    def __init__(self, url, key):
+        self.url, self.key = url, key
 
     def get(self, path, **query):
         return self._answer("GET", path, params=query)
@@ -42,7 +44,7 @@ class Api:
         return sorted(runs, key=lambda run: run["name"])
 
     def _answer(self, method, path, **arguments):
-        answer = requests.request(method, self.url + path, timeout=PATIENCE, **arguments)
+        answer = requests.request(method, self.url + path, headers=bearer(self.key), timeout=PATIENCE, **arguments)
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
@@ -68,17 +70,18 @@ def mintaka_blocks(*words, **settings):
 
 def test_the_real_client_and_agent_deploy_run_and_read_back(postgres_url, gunicorn_server, tmp_path):
     reference.require()
-    server = gunicorn_server(postgres_url, workers=2, encryption_keys=(ENCRYPTION_KEY,))
+    server = gunicorn_server(postgres_url, workers=2, encryption_keys=(ENCRYPTION_KEY,), auth="on")
+    keys = [stored_key(postgres_url, *scopes) for scopes in (set(SCOPES) - {ADMIN, "worker"}, {"worker"})]
     agent_log, scheduler_log = tmp_path / "agent.log", tmp_path / "scheduler.log"
     with explained_by(server.log, scheduler_log, agent_log), running_scheduler(postgres_url, scheduler_log, scheduler_loop_seconds=1):
-        mintaka_blocks("register", "--python", reference.python(), "--url", server.api, database_url=postgres_url)
-        a_working_day(server.api, tmp_path, agent_log)
+        mintaka_blocks("register", "--python", reference.python(), "--url", server.api, api_key=keys[0])
+        a_working_day(server.api, tmp_path, agent_log, *keys)
 
 
-def a_working_day(url, folder, agent_log):
+def a_working_day(url, folder, agent_log, key, agent_key):
     """Everything that the client does, against the API at `url`, whose scheduler runs and whose blocks are registered."""
-    api = Api(url)
-    with RealClient(url, folder) as client:
+    api = Api(url, key)
+    with RealClient(url, folder, key, agent_key) as client:
         by_hand_id = deploy(api, client, folder)
         queue_id = open_a_queue(api, client)
         client.prefect("concurrency-limit", "create", "scarce", "1")

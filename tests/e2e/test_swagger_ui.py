@@ -10,6 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.conftest import IN_CI
+from tests.keys import stored_key
 from tests.serving import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -196,6 +197,14 @@ class Page:
         """The first true answer of `condition()`."""
         return WebDriverWait(self.browser, PATIENCE, poll_frequency=0.05).until(lambda _: condition())
 
+    def authorize(self, key):
+        """Press Authorize, enter the key, and close the dialog."""
+        self.click(self.find(".auth-wrapper .authorize"))
+        self.wait(lambda: self.find(".auth-container input")).send_keys(key)
+        self.click(self.find(".auth-btn-wrapper .authorize"))
+        self.wait(lambda: self.find(".auth-container .wrapper code"))
+        self.click(self.find(".auth-btn-wrapper .btn-done"))
+
     def execute(self, tag, operation):
         """Open an operation, press Execute, and return the status and body that the page shows."""
         self.browser.execute_script(OPEN_ONLY, tag)
@@ -221,8 +230,12 @@ class Page:
 
 @pytest.mark.parametrize("journey", [FLOWS_AND_RUNS, BLOCKS_AND_THE_SERVER], ids=["flows and runs", "blocks and the server"])
 def test_every_example_works_when_execute_is_pressed_and_nothing_leaves_the_server(browser, gunicorn_server, sqlite_url, journey):
-    server = gunicorn_server(sqlite_url, workers=1, admin_database_routes="true")
+    # the other journey deletes the keys with the rest of the database
+    auth = "on" if journey is FLOWS_AND_RUNS else "off"
+    server = gunicorn_server(sqlite_url, workers=1, admin_database_routes="true", auth=auth)
     page = Page(browser, server)
+    if auth == "on":
+        page.authorize(stored_key(sqlite_url, "admin"))
     listed = {element.get_attribute("id") for element in browser.find_elements(By.CSS_SELECTOR, ".opblock")}
     visited = {element_id(tag, operation) for tag, operation, _ in FLOWS_AND_RUNS + BLOCKS_AND_THE_SERVER}
     assert listed == visited, "the journeys visit every operation"

@@ -20,6 +20,7 @@ from app.worker.api import Api
 from app.worker.handlers import Cancelled, current_run, state
 from app.worker.worker import Worker
 from benchmarks.soak_worker import soak
+from tests.keys import bearer, stored_key
 from tests.serving import PATIENCE, ROOT, environment, free_port, kill_group, running_gunicorn, running_scheduler, wait_until
 
 JOB = ("--handler", "tests.e2e.worker_jobs:job")
@@ -27,7 +28,8 @@ LEASE = 6  # seconds: short enough for a test to see it renewed
 
 
 def ask(server, path, body=None):
-    response = requests.request("GET" if body is None else "POST", f"{server.api}{path}", json=body, timeout=PATIENCE)
+    method, headers = "GET" if body is None else "POST", bearer(server.key) if server.key else {}
+    response = requests.request(method, f"{server.api}{path}", json=body, headers=headers, timeout=PATIENCE)
     assert response.ok, response.text
     return response.json()
 
@@ -94,10 +96,11 @@ class Process:
 
 
 @contextmanager
-def working(api, queue_name, folder, *options, lease=LEASE, program=("app.worker",)):
-    """Run `worker start` on a queue of the server at `api` for as long as the block lasts; yields a `Process`."""
+def working(api, queue_name, folder, *options, lease=LEASE, program=("app.worker",), key=None):
+    """Run `worker start` on a queue of the server at `api` for as long as the block lasts; yields a `Process`. `key` is its API key."""
     command = [sys.executable, "-m", *program, "start", "--queue", queue_name, "--api", api, "--lease-seconds", str(lease)]
     variables = environment(database_url=f"sqlite:///{folder / 'none.db'}") | {"WORKER_NOTES": str(folder / "notes.txt")}
+    variables |= {"MINTAKA_API_KEY": key} if key else {}
     with (folder / "worker.log").open("ab") as log:
         process = subprocess.Popen(
             [*command, "--poll-seconds", "0.2", *options], cwd=ROOT, env=variables, stdout=log, stderr=log, start_new_session=True
@@ -172,13 +175,14 @@ def link():
 
 
 def test_scheduled_runs_complete_a_handler_that_raises_fails_and_a_cancelled_one_stops(gunicorn_server, database_url, tmp_path):
-    server = gunicorn_server(database_url, workers=1)
+    server = gunicorn_server(database_url, workers=1, auth="on")
+    server.key = stored_key(database_url, "admin")
     ticking = deploy(server, parameters={"n": 3}, schedule={"interval": 1})
     queue = Queue(server, ticking)
     bad, endless = queue.run(n=1, do="fail"), queue.run(n=2, do="heed")
     done = {"deployments": {"id": {"any_": [ticking]}}, "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
-    among_the_others = ("flask", "--app", "wsgi", "worker")
-    with working(server.api, queue.name, tmp_path, *JOB, "--slots", "2", program=among_the_others) as worker:
+    key, among_the_others = stored_key(database_url, "worker"), ("flask", "--app", "wsgi", "worker")
+    with working(server.api, queue.name, tmp_path, *JOB, "--slots", "2", program=among_the_others, key=key) as worker:
         worker.until(lambda: ask(server, "/flow_runs/count", done) >= 2, "two scheduled runs complete")
         scheduled = ask(server, "/flow_runs/filter", done)[0]
         assert scheduled["auto_scheduled"]
