@@ -30,7 +30,7 @@ class Parts:
 def make_parts(settings, clock=None):
     """Return the Parts that `settings` describe. `clock` is that of `create_app`."""
     # the worker is in this package too, and does without the server's dependencies
-    from app.database_location import database_url
+    from app.database_location import database_url, read_url
     from app.db.engine import key_file
     from app.db.session import Database
     from app.domain.planning import Policy
@@ -38,7 +38,7 @@ def make_parts(settings, clock=None):
     from app.services.vault import Vault
 
     metrics = Metrics(*shared_metrics())
-    database = Database(database_url(settings, make_folder=False), settings, metrics)
+    database = Database(database_url(settings, make_folder=False), settings, metrics, read_url(settings))
     policy = Policy(settings.scheduler_max_runs, settings.scheduler_max_scheduled_time, timedelta(seconds=settings.scheduler_retry_seconds))
     vault = Vault(settings.encryption_keys, key_file(database.url))
     return Parts(settings, clock or database.clock, database, policy, vault, metrics)

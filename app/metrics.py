@@ -41,6 +41,8 @@ class Metrics:
         )
         used = "Connections to the database that are in use."
         self.connections = Gauge("mintaka_database_connections_in_use", used, ["pool"], multiprocess_mode="livesum", **own)
+        reads = "Lists, counts and histories, by what the replica was: it answered them, or was left out."
+        self.replica_reads = Counter("mintaka_database_replica_reads", reads, ["outcome"], **own)
         self.retries = Counter(
             "mintaka_database_transaction_retries", "Transactions that were run again, after a deadlock and the like.", **own
         )

@@ -116,9 +116,20 @@ def engines(url, settings):
         prepare(engine, settings.database_lock_timeout, settings.query_timeout)
         return engine, engine.execution_options(read_only=True)
     engine = _postgresql_engine(url, settings, settings.database_statement_timeout)
-    reading = _postgresql_engine(url, settings, reading_timeout(settings), isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+    reading = _reading_engine(url, settings)
     watchdog.attach((engine, reading), url, settings.database_statement_timeout)
     return engine, reading
+
+
+def replica_engine(url, settings):
+    """Return an engine for a replica. One that hangs is given up sooner than a primary: there is somebody else to ask."""
+    engine = _reading_engine(url, settings)
+    watchdog.attach((engine,), url, reading_timeout(settings))
+    return engine
+
+
+def _reading_engine(url, settings):
+    return _postgresql_engine(url, settings, reading_timeout(settings), isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
 
 
 def is_sqlite(bind):

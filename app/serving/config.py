@@ -14,13 +14,14 @@ from gunicorn import systemd
 
 from app.addresses import unusable
 from app.config import InvalidSetting, Settings, share_metrics
-from app.database_location import database_url
+from app.database_location import database_url, read_url
 from app.logging import server_logging_config
 
 try:
     settings = Settings.from_environ()
     # a worker that cannot start is started again for ever
     database_url(settings)
+    read_url(settings)
 except InvalidSetting as error:
     raise SystemExit(f"mintaka: {error}") from None
 
