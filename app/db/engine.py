@@ -5,6 +5,7 @@ import random
 import re
 import sqlite3
 import time
+from contextlib import contextmanager
 from urllib.parse import quote
 
 from sqlalchemy import URL, create_engine, delete, event, func, make_url, select, text
@@ -26,6 +27,9 @@ SQLITE_STEPS = 20_000
 SEVERAL_HOSTS = re.compile(
     r"(postgres(?:ql)?(?:\+\w+)?://(?:[^@/?#]*@)?)((?:[A-Za-z0-9.-]+(?::[0-9]+)?,)+[A-Za-z0-9.-]+(?::[0-9]+)?)(/[^?#]*)?(?:\?(.*))?"
 )
+
+# Connections that a pool opens under load besides those that it keeps
+OVERFLOW = 2
 
 # Seconds between two attempts to take SQLite's write lock: at least, at most
 SQLITE_RETRY_SECONDS = (0.001, 0.005)
@@ -84,7 +88,7 @@ def key_file(url):
 def engine_arguments(url, settings):
     """Return the keyword arguments of `create_engine` for the database behind `url`."""
     # JSON stays text until somebody wants it: what is only passed on to a client is never parsed
-    common = {"json_serializer": dump_json, "json_deserializer": _keep_text, "pool_size": settings.pool_size, "max_overflow": 2}
+    common = {"json_serializer": dump_json, "json_deserializer": _keep_text, "pool_size": settings.pool_size, "max_overflow": OVERFLOW}
     if url.get_backend_name() == "sqlite":
         return common | {"connect_args": {"isolation_level": None, "timeout": settings.database_lock_timeout}}
     connect = TCP_KEEPALIVE | {"connect_timeout": math.ceil(settings.database_connect_timeout), "application_name": "mintaka"}
@@ -130,6 +134,18 @@ def replica_engine(url, settings):
 
 def _reading_engine(url, settings):
     return _postgresql_engine(url, settings, reading_timeout(settings), isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+
+
+@contextmanager
+def connection(engine, waited):
+    """Yield a connection of `engine` in one transaction. Call `waited(seconds)` with how long it took to get one, or to give it up."""
+    began = time.perf_counter()
+    try:
+        found = engine.connect()
+    finally:
+        waited(time.perf_counter() - began)
+    with found, found.begin():
+        yield found
 
 
 def is_sqlite(bind):

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from app.db import failures
-from app.db.engine import replica_engine
+from app.db.engine import connection, replica_engine
 
 log = logging.getLogger("mintaka.database")
 
@@ -43,11 +43,14 @@ class NotUsed(Exception):
 
 
 class Replica:
-    """The replica behind a URL. `outcomes` is a counter with a label, one of OUTCOMES, or None; `follow(engine)` is told of engines."""
+    """The replica behind a URL. `follow(engine)` is told of each engine, and returns what is told how long a connection was waited for.
 
-    def __init__(self, url, settings, outcomes=None, follow=None):
-        self._url, self._settings, self._outcomes, self._follow = url, settings, outcomes, follow
-        self._pid = self._engine = None
+    `outcomes` is a counter with a label, one of OUTCOMES, or None.
+    """
+
+    def __init__(self, url, settings, follow, outcomes=None):
+        self._url, self._settings, self._follow, self._outcomes = url, settings, follow, outcomes
+        self._pid = self._engine = self._waited = None
         self._rests_until = 0.0
         self._is_checked = self._is_behind = self._is_missed = False
 
@@ -64,15 +67,15 @@ class Replica:
             raise self._not_used("unfit", "MINTAKA_DATABASE_URL leads to a replica itself")
         is_ready = False
         try:
-            with self._own_engine().begin() as connection:
+            with connection(self._own_engine(), self._waited) as connected:
                 if not self._is_checked:
-                    self._require_same(connection, ask_primary, CLUSTER, "PostgreSQL cluster")
-                self._require_position(connection, position)
+                    self._require_same(connected, ask_primary, CLUSTER, "PostgreSQL cluster")
+                self._require_position(connected, position)
                 if not self._is_checked:
                     # what it has replayed includes the tables
-                    self._require_same(connection, ask_primary, TABLES, "database or schema")
+                    self._require_same(connected, ask_primary, TABLES, "database or schema")
                 is_ready = self._is_checked = True
-                yield connection
+                yield connected
         except TimeoutError as error:
             raise self._not_used("failed") from error
         except DBAPIError as error:
@@ -95,8 +98,7 @@ class Replica:
         if self._pid != os.getpid():
             self.dispose()
             self._engine, self._pid = replica_engine(self._url, self._settings), os.getpid()
-            if self._follow:
-                self._follow(self._engine)
+            self._waited = self._follow(self._engine)
         return self._engine
 
     def _require_position(self, connection, position):

@@ -9,12 +9,16 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from app.db import failures
 from app.db.clock import DatabaseClock
-from app.db.engine import database_url, engines, turn_taking
+from app.db.engine import OVERFLOW, connection, database_url, engines, turn_taking
 from app.db.replica import NotUsed, Replica
 from app.domain.clock import utcnow
 from app.errors import Conflict, QueryTooSlow, Unavailable
 
 ATTEMPTS = 4
+
+
+def ignore(seconds):
+    """Be told how long a connection was waited for, where nobody counts."""
 
 
 class Session:
@@ -49,10 +53,11 @@ class Database:
     def __init__(self, url, settings, metrics=None, read_url=None):
         self.url, self.read_url = database_url(url), database_url(read_url) if read_url else None
         self._settings, self._metrics = settings, metrics
-        told = (metrics.replica_reads, partial(metrics.follow, "replica")) if metrics else ()
-        self._replica = Replica(self.read_url, settings, *told) if self.read_url else None
+        outcomes = metrics.replica_reads if metrics else None
+        self._replica = Replica(self.read_url, settings, partial(self._follow, "replica"), outcomes) if self.read_url else None
         self._pid = None
         self._engines = None
+        self._waits = ignore, ignore
         # whether its schema was found to be as new as the program: asked again when a table turns out to be missing
         self.is_migrated = False
         # what all who work on this database go by: PostgreSQL's clock, and on SQLite, which is on one machine, this process's
@@ -67,13 +72,15 @@ class Database:
             if isinstance(self.clock, DatabaseClock):
                 for engine in self._engines:
                     self.clock.follow(engine)
-            if self._metrics:
-                for pool, engine in zip(("write", "read"), self._engines, strict=True):
-                    # on SQLite the two are one
-                    if self._engines[0].pool is not self._engines[1].pool or pool == "write":
-                        self._metrics.follow(pool, engine)
+            # on SQLite the two are one
+            pools = ("write",) if self._engines[0].pool is self._engines[1].pool else ("write", "read")
+            waits = [self._follow(pool, engine) for pool, engine in zip(pools, self._engines, strict=False)]
+            self._waits = waits[0], waits[-1]
             self._pid = os.getpid()
         return self._engines[read_only]
+
+    def _follow(self, pool, engine):
+        return self._metrics.follow(pool, engine, self._settings.pool_size + OVERFLOW) if self._metrics else ignore
 
     def _ask(self):
         try:
@@ -85,8 +92,9 @@ class Database:
     @contextmanager
     def transaction(self, read_only=False):
         """Yield a session in one transaction: committed when the block ends, rolled back when it raises."""
-        with self.engine(read_only).begin() as connection:
-            session = Session(connection)
+        engine = self.engine(read_only)
+        with connection(engine, self._waits[read_only]) as connected:
+            session = Session(connected)
             yield session
         for call in session.after_commit:
             call()
@@ -142,8 +150,8 @@ class Database:
             return self.run(lambda session: session.execute(statement).one(), read_only=True)
 
         try:
-            with self._replica.connection(ask_primary) as connection:
-                session = Session(connection)
+            with self._replica.connection(ask_primary) as connected:
+                session = Session(connected)
                 result = work(session)
         except DBAPIError as error:
             raise self._too_slow() from error
