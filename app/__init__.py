@@ -52,7 +52,7 @@ def create_app(settings=None, clock=None):
     """
     from flask import Flask
 
-    from app import api, cli
+    from app import api, cli, tracing
     from app.database_location import instance
 
     settings = settings or Settings.from_environ()
@@ -61,6 +61,7 @@ def create_app(settings=None, clock=None):
     for name in unknown_variables():
         app.logger.warning("%s is not a setting and has no effect", name)
     app.extensions["mintaka"] = make_parts(settings, clock)
+    tracing.instrument(app)
     api.init_app(app, __version__)
     cli.init_app(app)
     return app

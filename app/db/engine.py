@@ -8,7 +8,8 @@ import time
 from contextlib import contextmanager
 from urllib.parse import quote
 
-from sqlalchemy import URL, create_engine, delete, event, func, make_url, select, text
+import sqlalchemy
+from sqlalchemy import URL, delete, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError
 
 from app.db import watchdog
@@ -100,13 +101,13 @@ def _postgresql_engine(url, settings, statement_timeout, **options):
     arguments = engine_arguments(url, settings)
     parameters = server_settings(settings, statement_timeout)
     if settings.database_pooler:
-        engine = create_engine(url, **arguments, **options)
+        engine = sqlalchemy.create_engine(url, **arguments, **options)
         set_in_each_transaction(engine, parameters, autocommit="isolation_level" in options)
         return engine
     # what the URL says is added
     asked = (startup_options(parameters), *url.normalized_query.get("options", ()))
     connect = arguments.pop("connect_args") | {"options": " ".join(asked)}
-    return create_engine(url, **arguments, connect_args=connect, **options)
+    return sqlalchemy.create_engine(url, **arguments, connect_args=connect, **options)
 
 
 def engines(url, settings):
@@ -116,7 +117,7 @@ def engines(url, settings):
     stay in that mode, which costs more to change than a short query takes; so there are two pools, of which a thread uses one at a time.
     """
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, **engine_arguments(url, settings))
+        engine = sqlalchemy.create_engine(url, **engine_arguments(url, settings))
         prepare(engine, settings.database_lock_timeout, settings.query_timeout)
         return engine, engine.execution_options(read_only=True)
     engine = _postgresql_engine(url, settings, settings.database_statement_timeout)
