@@ -19,7 +19,8 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record):
         """Return the line, with the id of the trace where there is one."""
         line = super().formatMessage(record)
-        return f"{line} trace_id={record.trace_id}" if hasattr(record, "trace_id") else line
+        trace_id = getattr(record, "trace_id", None)
+        return f"{line} trace_id={trace_id}" if trace_id else line
 
 
 class JsonFormatter(BaseJsonFormatter):

@@ -11,9 +11,6 @@ GROUP = "opentelemetry_traces_exporter"
 # What is instrumented, by the names that OTEL_PYTHON_DISABLED_INSTRUMENTATIONS knows
 FLASK, SQLALCHEMY, PSYCOPG2 = "flask", "sqlalchemy", "psycopg2"
 
-# Milliseconds that are taken to send what is left, when a process ends
-LAST_EXPORT = 5000
-
 _provider = None
 _disabled = frozenset()
 # of the current span, by OpenTelemetry's API once it is there
@@ -51,7 +48,7 @@ def start(exporters, version, disabled=()):
 
     resource = Resource.create()
     own = {SERVICE_VERSION: version}
-    if resource.attributes[SERVICE_NAME].startswith("unknown_service"):
+    if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
         own[SERVICE_NAME] = "mintaka"
     provider = TracerProvider(resource=resource.merge(Resource(own)), shutdown_on_exit=False)
     for point in entry_points(group=GROUP):
@@ -90,7 +87,6 @@ def current():
 
 
 def stop():
-    """Send what has not been sent, and no more."""
+    """Send what has not been sent, and no more. A receiver that is silent is given up after OTEL_EXPORTER_OTLP_TIMEOUT."""
     if _provider is not None:
-        _provider.force_flush(LAST_EXPORT)
         _provider.shutdown()

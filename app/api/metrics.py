@@ -95,7 +95,7 @@ def _of_schedulers(now):
     schedulers = [one for one in unit_of_work().heartbeats.list() if one["service"] == SCHEDULER]
     alive = sum(not one["silent"] for one in schedulers)
     facts = {"mintaka_schedulers_alive": ("Scheduler processes that made a pass within three of their loops.", alive)}
-    if schedulers:
-        age = max((now - max(one["last_pass"] for one in schedulers)).total_seconds(), 0.0)
-        facts["mintaka_scheduler_last_pass_age_seconds"] = ("Seconds since any scheduler process made a pass.", age)
-    return facts
+    if not schedulers:
+        return facts
+    age = max((now - max(one["last_pass"] for one in schedulers)).total_seconds(), 0.0)
+    return facts | {"mintaka_scheduler_last_pass_age_seconds": ("Seconds since any scheduler process made a pass.", age)}

@@ -110,7 +110,7 @@ class Database:
         """
         if replica and self._replica:
             try:
-                return self._of_replica(work)
+                return self._of(self._replica, work)
             except NotUsed:
                 read_only = True
         for attempt in range(1, ATTEMPTS + 1):
@@ -145,12 +145,12 @@ class Database:
                 else:
                     raise
 
-    def _of_replica(self, work):
+    def _of(self, replica, work):
         def ask_primary(statement):
             return self.run(lambda session: session.execute(statement).one(), read_only=True)
 
         try:
-            with self._replica.connection(ask_primary) as connected:
+            with replica.connection(ask_primary) as connected:
                 session = Session(connected)
                 result = work(session)
         except DBAPIError as error:
