@@ -353,23 +353,6 @@ def no_color():
     return bool(os.environ.get("NO_COLOR"))
 
 
-# Each of them says where traces are to be sent, by OpenTelemetry's specification
-TRACE_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-TRACE_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-
-
-def traces_exporters():
-    """Return the names of the exporters that OpenTelemetry's variables ask to send traces by; none where they ask for no traces."""
-    named = _words(os.environ.get("OTEL_TRACES_EXPORTER", "").split(","))
-    if not named and any(os.environ.get(name) for name in TRACE_ENDPOINTS):
-        named = ("otlp",)
-    if "none" in named or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return ()
-    protocol = next((os.environ[name] for name in TRACE_PROTOCOLS if os.environ.get(name)), "http/protobuf")
-    otlp = "otlp_proto_grpc" if protocol.strip() == "grpc" else "otlp_proto_http"
-    return tuple(otlp if name == "otlp" else name for name in named)
-
-
-def disabled_instrumentations():
-    """Return the names of what OpenTelemetry's variable keeps from being instrumented."""
-    return _words(os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(","))
+def variables_of(program):
+    """Return the variables of this process whose names begin with `program`_."""
+    return {name: value for name, value in os.environ.items() if name.startswith(f"{program}_")}

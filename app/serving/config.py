@@ -14,7 +14,7 @@ from gunicorn import systemd
 
 from app import __version__, tracing
 from app.addresses import unusable
-from app.config import InvalidSetting, Settings, disabled_instrumentations, share_metrics, traces_exporters
+from app.config import InvalidSetting, Settings, share_metrics, variables_of
 from app.database_location import database_url, read_url
 from app.logging import server_logging_config
 
@@ -80,7 +80,7 @@ def pre_fork(server, worker):
 def post_fork(server, worker):
     """Tell the application which metrics are its own. Start what sends traces: its thread would not get across the fork."""
     share_metrics(server.metrics_folder, worker.metrics_slot)
-    tracing.start(traces_exporters(), __version__, disabled_instrumentations())
+    tracing.start(variables_of("OTEL"), __version__)
 
 
 def worker_exit(server, worker):
@@ -107,10 +107,10 @@ def when_ready(server):
     for listener in server.LISTENERS:
         url = str(listener)
         server.log.info("The API is at %s/api and Swagger UI at %s/api/docs", url, url)
-    if exporters := traces_exporters():
-        reason = "There are no traces with --preload: each worker has to load the application" if server.cfg.preload_app else None
-        if reason := reason or tracing.unusable(exporters):
-            server.log.warning("%s", reason)
+    if reason := tracing.unusable(variables_of("OTEL")):
+        server.log.warning("%s", reason)
+    elif server.cfg.preload_app and tracing.exporters(variables_of("OTEL")):
+        server.log.warning("There are no traces with --preload: each worker has to load the application")
 
 
 def post_worker_init(worker):

@@ -9,53 +9,40 @@ import sys
 import pytest
 
 from app import tracing
-from app.config import disabled_instrumentations, traces_exporters
 from tests.serving import ROOT
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
-@pytest.fixture(autouse=True)
-def without_variables(monkeypatch):
-    for name in [name for name in os.environ if name.startswith("OTEL_")]:
-        monkeypatch.delenv(name)
-
-
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({}, ()),
-        ({"OTEL_SERVICE_NAME": "mine"}, ()),
-        ({ENDPOINT: ""}, ()),
-        ({ENDPOINT: "http://x:4318"}, ("otlp_proto_http",)),
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://x:4318/v1/traces"}, ("otlp_proto_http",)),
-        ({ENDPOINT: "http://x:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, ("otlp_proto_grpc",)),
-        ({"OTEL_TRACES_EXPORTER": "otlp"}, ("otlp_proto_http",)),
-        ({"OTEL_TRACES_EXPORTER": "console, otlp"}, ("console", "otlp_proto_http")),
-        ({"OTEL_TRACES_EXPORTER": "none", ENDPOINT: "http://x:4318"}, ()),
-        ({"OTEL_SDK_DISABLED": "True", ENDPOINT: "http://x:4318"}, ()),
+        ({}, []),
+        ({"OTEL_SERVICE_NAME": "mine"}, []),
+        ({ENDPOINT: ""}, []),
+        ({ENDPOINT: "http://x:4318"}, ["otlp_proto_http"]),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://x:4318/v1/traces"}, ["otlp_proto_http"]),
+        ({ENDPOINT: "http://x:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, ["otlp_proto_grpc"]),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, ["otlp_proto_http"]),
+        ({"OTEL_TRACES_EXPORTER": "console, otlp"}, ["console", "otlp_proto_http"]),
+        ({"OTEL_TRACES_EXPORTER": "none", ENDPOINT: "http://x:4318"}, []),
+        ({"OTEL_SDK_DISABLED": "True", ENDPOINT: "http://x:4318"}, []),
     ],
 )
-def test_the_standard_variables_say_whether_there_are_traces(monkeypatch, variables, expected):
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert traces_exporters() == expected
-
-
-def test_what_is_not_to_be_instrumented_can_be_named(monkeypatch):
-    assert disabled_instrumentations() == ()
-    monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "psycopg2, flask")
-    assert disabled_instrumentations() == ("psycopg2", "flask")
+def test_the_standard_variables_say_whether_there_are_traces(variables, expected):
+    assert tracing.exporters(variables) == expected
+    if not expected:
+        assert tracing.unusable(variables) is None
 
 
 def test_an_exporter_that_is_not_installed_is_named():
-    assert tracing.unusable(["otlp_proto_http", "console"]) is None
-    assert "no exporter zipkin of OpenTelemetry is installed, only console" in tracing.unusable(["otlp_proto_http", "zipkin"])
+    assert tracing.unusable({"OTEL_TRACES_EXPORTER": "otlp,console"}) is None
+    assert "no exporter zipkin of OpenTelemetry is installed, only console" in tracing.unusable({"OTEL_TRACES_EXPORTER": "otlp,zipkin"})
 
 
 def test_without_the_packages_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation", None)
-    assert "mintaka[otel]" in tracing.unusable(["otlp_proto_http"])
+    assert "mintaka[otel]" in tracing.unusable({"OTEL_TRACES_EXPORTER": "otlp"})
 
 
 SERVED = """
@@ -66,7 +53,6 @@ server = SimpleNamespace(metrics_folder=None)
 config.post_fork(server, SimpleNamespace(metrics_slot=None))
 from app import create_app
 client = create_app().test_client()
-handled = logging.getLogger("mintaka.request")
 logging.config.dictConfig(config.logconfig_dict)
 assert client.get("/api/hello").status_code == 200
 config.worker_exit(server, None)
@@ -74,19 +60,30 @@ print(json.dumps(sorted(name for name in sys.modules if name.startswith("opentel
 """
 
 
-@pytest.mark.parametrize("exporter", ["none", pytest.param("console", marks=pytest.mark.slow)])
-def test_a_server_loads_opentelemetry_only_where_it_is_asked_to(tmp_path, exporter):
-    variables = os.environ | {"OTEL_TRACES_EXPORTER": exporter, "MINTAKA_DATABASE_URL": f"sqlite:///{tmp_path / 'none.db'}"}
-    command = [sys.executable, "-c", SERVED]
-    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60)
+def served(folder, **variables):
+    """What a server printed and logged that answered one request, and whether it had loaded anything of OpenTelemetry."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")} | variables
+    given["MINTAKA_DATABASE_URL"] = f"sqlite:///{folder / 'none.db'}"
+    done = subprocess.run([sys.executable, "-c", SERVED], cwd=ROOT, env=given, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    *spans, loaded = done.stdout.strip().rpartition("\n")[::2]
-    if exporter == "none":
-        assert json.loads(loaded) == []
-        assert "trace_id" not in done.stderr
-    else:
-        trace = json.loads(spans[0])["context"]["trace_id"].removeprefix("0x")
-        assert f" trace_id={trace}\n" in done.stderr
+    printed, _, loaded = done.stdout.strip().rpartition("\n")
+    return printed, done.stderr, bool(json.loads(loaded))
+
+
+def test_a_server_loads_nothing_of_opentelemetry_unless_it_is_asked_to(tmp_path):
+    printed, logged, has_loaded = served(tmp_path, OTEL_SERVICE_NAME="mine")
+    assert (printed, has_loaded) == ("", False)
+    assert "trace_id" not in logged
+
+
+@pytest.mark.slow
+def test_a_request_is_a_span_unless_that_is_not_wanted(tmp_path):
+    printed, logged, has_loaded = served(tmp_path, OTEL_TRACES_EXPORTER="console")
+    assert has_loaded
+    assert f" trace_id={json.loads(printed)['context']['trace_id'].removeprefix('0x')}\n" in logged
+    printed, logged, _ = served(tmp_path, OTEL_TRACES_EXPORTER="console", OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="psycopg2, flask")
+    assert printed == ""
+    assert "trace_id" not in logged
 
 
 def test_a_thread_that_is_in_no_trace_says_none():
