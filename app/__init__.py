@@ -31,7 +31,7 @@ class Parts:
 def make_parts(settings, clock=None):
     """Return the Parts that `settings` describe. `clock` is that of `create_app`."""
     # the worker is in this package too, and does without the server's dependencies
-    from app.database_location import database_url
+    from app.database_location import database_url, read_url
     from app.db.engine import key_file
     from app.db.session import Database
     from app.domain.planning import Policy
@@ -40,7 +40,7 @@ def make_parts(settings, clock=None):
     from app.services.vault import Vault
 
     metrics = Metrics(*shared_metrics())
-    database = Database(database_url(settings, make_folder=False), settings, metrics)
+    database = Database(database_url(settings, make_folder=False), settings, metrics, read_url(settings))
     policy = Policy(settings.scheduler_max_runs, settings.scheduler_max_scheduled_time, timedelta(seconds=settings.scheduler_retry_seconds))
     vault = Vault(settings.encryption_keys, key_file(database.url))
     clock = clock or database.clock
@@ -56,7 +56,7 @@ def create_app(settings=None, clock=None):
     """
     from flask import Flask
 
-    from app import api, cli
+    from app import api, cli, tracing
     from app.database_location import instance
 
     settings = settings or Settings.from_environ()
@@ -65,6 +65,7 @@ def create_app(settings=None, clock=None):
     for name in unknown_variables():
         app.logger.warning("%s is not a setting and has no effect", name)
     app.extensions["mintaka"] = make_parts(settings, clock)
+    tracing.instrument(app)
     api.init_app(app, __version__)
     cli.init_app(app)
     return app

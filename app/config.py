@@ -142,10 +142,13 @@ class Settings:
     """Everything that can be set. A field `scheduler_max_runs` is read from `MINTAKA_SCHEDULER_MAX_RUNS`."""
 
     database_url: str = _setting("", _text, "Where the data lives: a SQLite or PostgreSQL URL. Empty means `instance/mintaka.db`.")
+    database_read_url: str = _setting(
+        "", _text, "A streaming replica of that PostgreSQL database, which answers lists, counts and histories while it lacks nothing."
+    )
     database_pool_size: int = _setting(
         0,
         _whole(0, 1000),
-        "Connections kept per process in each of its two pools (reads and writes). 0 means one per gunicorn thread, plus one.",
+        "Connections kept per process in each of its pools (reads, writes, replica). 0 means one per gunicorn thread, plus one.",
     )
     database_connect_timeout: float = _setting(
         5.0, _seconds(2, MAX_TIMEOUT), "Seconds to wait for a connection to PostgreSQL, for each of its addresses."
@@ -376,3 +379,8 @@ def api_key():
 def no_color():
     """Return whether the user asks programs for plain text, by https://no-color.org."""
     return bool(os.environ.get("NO_COLOR"))
+
+
+def variables_of(program):
+    """Return the variables of this process whose names begin with `program`_."""
+    return {name: value for name, value in os.environ.items() if name.startswith(f"{program}_")}

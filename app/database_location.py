@@ -11,6 +11,19 @@ def instance():
     return Path.cwd() / "instance"
 
 
+def read_url(settings):
+    """Return the SQLAlchemy URL of the replica that `settings` name, or None. Raise InvalidSetting."""
+    if not settings.database_read_url:
+        return None
+    try:
+        url = engine.database_url(settings.database_read_url)
+    except ValueError as error:
+        raise InvalidSetting(f"MINTAKA_DATABASE_READ_URL: {error}") from None
+    if {url.get_backend_name(), database_url(settings, make_folder=False).get_backend_name()} != {"postgresql"}:
+        raise InvalidSetting("MINTAKA_DATABASE_READ_URL: only PostgreSQL has replicas; MINTAKA_DATABASE_URL must be a PostgreSQL URL, too")
+    return url
+
+
 def database_url(settings, make_folder=True):
     """Return the SQLAlchemy URL that `settings` name. Where they name none, return that of a SQLite file in the instance folder.
 

@@ -8,11 +8,19 @@ import time
 from flask import g, has_request_context
 from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
 
+from app import tracing
+
 
 class TextFormatter(logging.Formatter):
     """A log record as a line for people. Times are in UTC."""
 
     converter = time.gmtime
+
+    def formatMessage(self, record):
+        """Return the line, with the id of the trace where there is one."""
+        line = super().formatMessage(record)
+        trace_id = getattr(record, "trace_id", None)
+        return f"{line} trace_id={trace_id}" if trace_id else line
 
 
 class JsonFormatter(BaseJsonFormatter):
@@ -35,6 +43,16 @@ class RequestId(logging.Filter):
         """Keep every record."""
         if has_request_context() and "request_id" in g and not hasattr(record, "request_id"):
             record.request_id = g.request_id
+        return True
+
+
+class Trace(logging.Filter):
+    """Adds to a record which trace it belongs to, where traces are made."""
+
+    def filter(self, record):
+        """Keep every record."""
+        if (ids := tracing.current()) is not None:
+            record.trace_id, record.span_id = ids
         return True
 
 
@@ -66,9 +84,9 @@ def logging_config(settings):
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {settings.log_format: FORMATTERS[settings.log_format]},
-        "filters": {"origin": {"()": Origin}, "request_id": {"()": RequestId}},
+        "filters": {"origin": {"()": Origin}, "request_id": {"()": RequestId}, "trace": {"()": Trace}},
         "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": settings.log_format, "filters": ["origin", "request_id"]},
+            "stderr": {"class": "logging.StreamHandler", "formatter": settings.log_format, "filters": ["origin", "request_id", "trace"]},
         },
         "loggers": {"mintaka": logger, "gunicorn.error": logger},
     }

@@ -16,11 +16,11 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # Seconds
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+WAIT_BUCKETS = (0.001, 0.01, 0.1, 0.5, 1, 5, 30)
 PASS_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300)
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "other"
-POOLS = ("write", "read")
 
 
 class Metrics:
@@ -41,14 +41,20 @@ class Metrics:
         )
         used = "Connections to the database that are in use."
         self.connections = Gauge("mintaka_database_connections_in_use", used, ["pool"], multiprocess_mode="livesum", **own)
+        most = "Connections to the database that may be in use."
+        self.connections_max = Gauge("mintaka_database_connections_max", most, ["pool"], multiprocess_mode="livesum", **own)
+        waits = "Seconds that a transaction waited for a connection of its pool, or for a new one."
+        self.connection_wait = Histogram("mintaka_database_connection_wait_seconds", waits, ["pool"], buckets=WAIT_BUCKETS, **own)
+        reads = "Lists, counts and histories, by what the replica was: it answered them, or was left out."
+        self.replica_reads = Counter("mintaka_database_replica_reads", reads, ["outcome"], **own)
         self.retries = Counter(
             "mintaka_database_transaction_retries", "Transactions that were run again, after a deadlock and the like.", **own
         )
         self.claims = Counter("mintaka_flow_runs_claimed", "Flow runs that workers were given under a lease.", **own)
         not_started = "Due flow runs that a policy ended: Skipped, Superseded or Missed."
         self.not_started = Counter("mintaka_flow_runs_not_started", not_started, ["reason"], **own)
-        decisions = "What was decided about proposed states: accept, reject, wait or abort."
-        self.decisions = Counter("mintaka_state_decisions", decisions, ["kind", "decision"], **own)
+        decisions = "What was decided about proposed states: accept, reject, wait or abort, and the rule that did."
+        self.decisions = Counter("mintaka_state_decisions", decisions, ["kind", "decision", "rule"], **own)
         passes = "Seconds that a pass of what runs beside the web server took."
         self.pass_seconds = Histogram("mintaka_pass_duration_seconds", passes, ["service"], buckets=PASS_BUCKETS, **own)
         self.pass_failures = Counter("mintaka_pass_failures", "Passes that were cut short or failed.", ["service"], **own)
@@ -75,11 +81,15 @@ class Metrics:
         count.inc()
         duration.observe(seconds)
 
-    def follow(self, pool, engine):
-        """Count the connections of `engine` that are in use, as those of `pool`."""
+    def follow(self, pool, engine, most):
+        """Count the connections of `engine` that are in use, as those of `pool`, which has `most`. Return what to call with
+        the seconds that one was waited for.
+        """
         used = self.connections.labels(pool)
+        self.connections_max.labels(pool).set(most)
         event.listen(engine, "checkout", lambda *connection: used.inc())
         event.listen(engine, "checkin", lambda *connection: used.dec())
+        return self.connection_wait.labels(pool).observe
 
     def timed(self, service, work):
         """Return a function that calls `work()` as a pass of `service` and counts it."""

@@ -38,9 +38,11 @@ def read_version():
 def read_settings():
     """Which settings are in force?
 
-    By the names of their variables. Durations are in seconds, and a password in the database's URL is not shown.
+    By the names of their variables. Durations are in seconds, and passwords in the URLs of databases are not shown.
     """
-    return json_response(parts().settings.in_force(database_url=shown(parts().database.url)))
+    database = parts().database
+    replica = shown(database.read_url) if database.read_url else ""
+    return json_response(parts().settings.in_force(database_url=shown(database.url), database_read_url=replica))
 
 
 @blueprint.post("/database/clear")

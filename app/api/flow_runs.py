@@ -1,6 +1,7 @@
 """Flow runs."""
 
-from app.api.http import LINK, Blueprint, count, list_page, needs, parts, transaction, unit_of_work
+from app.api.decisions import decided
+from app.api.http import LINK, Blueprint, list_page, needs, parts, transaction, unit_of_work
 from app.schemas.base import COUNT
 from app.schemas.bulk_runs import BulkChange, BulkChanged, SetFlowRunStates
 from app.schemas.filters import Filters
@@ -139,8 +140,7 @@ def set_flow_run_state(body, id):
     A worker that claimed the run shows its `lease_id`, and is refused with 409 when the lease is over.
     """
     outcome = unit_of_work().orchestration.set_flow_run_state(id, body["state"], bool(body["force"]), body["lease_id"])
-    count(parts().metrics.decisions.labels("flow_run", outcome["status"].lower()))
-    return outcome, 200 if outcome["state"] is None else 201
+    return decided("flow_run", outcome)
 
 
 @blueprint.post("/set_state")

@@ -10,6 +10,7 @@ from app.api.http import in_transaction, needs, parts, unit_of_work
 from app.api.http.authentication import is_local, is_on, listener
 from app.errors import AppError
 from app.metrics import CONTENT_TYPE, Facts
+from app.repositories.heartbeats import SCHEDULER
 
 PATH = "/metrics"
 # Seconds that facts of the database are kept for: several scrapers ask it once
@@ -65,14 +66,28 @@ def _database_facts():
 def _observe():
     observation = unit_of_work().observation
     counts, now = observation.counts(), parts().clock()
+    queues, lost = observation.overdue_by_queue()
     waited = max((now - counts.oldest).total_seconds(), 0.0) if counts.oldest else 0.0
-    return {
+    return _of_schedulers(now) | {
         "mintaka_flow_runs_late": ("Flow runs that were marked late and still wait.", counts.late),
         "mintaka_flow_runs_overdue": ("Flow runs whose start time has passed and that nobody has started.", counts.overdue),
         "mintaka_flow_runs_oldest_overdue_seconds": ("Seconds since the longest overdue flow run was to start.", waited),
+        "mintaka_flow_runs_overdue_by_queue": ("Overdue flow runs of the work queues that have the most of them.", "queue", queues),
+        "mintaka_flow_runs_overdue_without_queue": ("Overdue flow runs of deployments that no work queue hands out.", lost),
         "mintaka_leases_held": ("Leases of workers on flow runs.", counts.held),
         "mintaka_leases_expired": ("Leases that have run out and were not taken back yet.", counts.expired),
         "mintaka_schedules_due": ("Schedules whose runs are to be made now.", counts.due),
+        "mintaka_deployments_due": ("Deployments that have such a schedule.", counts.deployments),
         "mintaka_schedules_failing": ("Schedules whose runs could not be made the last time.", counts.failing),
         "mintaka_database_table_bytes": ("Bytes that a table takes with its indexes.", "table", observation.table_sizes()),
     }
+
+
+def _of_schedulers(now):
+    schedulers = [one for one in unit_of_work().heartbeats.list() if one["service"] == SCHEDULER]
+    alive = sum(not one["silent"] for one in schedulers)
+    facts = {"mintaka_schedulers_alive": ("Scheduler processes that made a pass within three of their loops.", alive)}
+    if not schedulers:
+        return facts
+    age = max((now - max(one["last_pass"] for one in schedulers)).total_seconds(), 0.0)
+    return facts | {"mintaka_scheduler_last_pass_age_seconds": ("Seconds since any scheduler process made a pass.", age)}

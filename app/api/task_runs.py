@@ -1,6 +1,7 @@
 """Task runs."""
 
-from app.api.http import LINK, Blueprint, count, list_page, needs, parts, transaction, unit_of_work
+from app.api.decisions import decided
+from app.api.http import LINK, Blueprint, list_page, needs, transaction, unit_of_work
 from app.schemas.base import COUNT
 from app.schemas.filters import Filters
 from app.schemas.runs import HistoryInterval, HistoryQuery
@@ -92,8 +93,7 @@ def set_task_run_state(body, id):
     The rules of orchestration decide: the state is entered, or another one instead, or none; `status` says which.
     """
     outcome = unit_of_work().orchestration.set_task_run_state(id, body["state"], bool(body["force"]))
-    count(parts().metrics.decisions.labels("task_run", outcome["status"].lower()))
-    return outcome, 200 if outcome["state"] is None else 201
+    return decided("task_run", outcome)
 
 
 @blueprint.delete("/<id:id>")

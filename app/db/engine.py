@@ -5,9 +5,11 @@ import random
 import re
 import sqlite3
 import time
+from contextlib import contextmanager
 from urllib.parse import quote
 
-from sqlalchemy import URL, create_engine, delete, event, func, make_url, select, text
+import sqlalchemy
+from sqlalchemy import URL, delete, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError
 
 from app.db import watchdog
@@ -26,6 +28,9 @@ SQLITE_STEPS = 20_000
 SEVERAL_HOSTS = re.compile(
     r"(postgres(?:ql)?(?:\+\w+)?://(?:[^@/?#]*@)?)((?:[A-Za-z0-9.-]+(?::[0-9]+)?,)+[A-Za-z0-9.-]+(?::[0-9]+)?)(/[^?#]*)?(?:\?(.*))?"
 )
+
+# Connections that a pool opens under load besides those that it keeps
+OVERFLOW = 2
 
 # Seconds between two attempts to take SQLite's write lock: at least, at most
 SQLITE_RETRY_SECONDS = (0.001, 0.005)
@@ -84,7 +89,7 @@ def key_file(url):
 def engine_arguments(url, settings):
     """Return the keyword arguments of `create_engine` for the database behind `url`."""
     # JSON stays text until somebody wants it: what is only passed on to a client is never parsed
-    common = {"json_serializer": dump_json, "json_deserializer": _keep_text, "pool_size": settings.pool_size, "max_overflow": 2}
+    common = {"json_serializer": dump_json, "json_deserializer": _keep_text, "pool_size": settings.pool_size, "max_overflow": OVERFLOW}
     if url.get_backend_name() == "sqlite":
         return common | {"connect_args": {"isolation_level": None, "timeout": settings.database_lock_timeout}}
     connect = TCP_KEEPALIVE | {"connect_timeout": math.ceil(settings.database_connect_timeout), "application_name": "mintaka"}
@@ -96,13 +101,13 @@ def _postgresql_engine(url, settings, statement_timeout, **options):
     arguments = engine_arguments(url, settings)
     parameters = server_settings(settings, statement_timeout)
     if settings.database_pooler:
-        engine = create_engine(url, **arguments, **options)
+        engine = sqlalchemy.create_engine(url, **arguments, **options)
         set_in_each_transaction(engine, parameters, autocommit="isolation_level" in options)
         return engine
     # what the URL says is added
     asked = (startup_options(parameters), *url.normalized_query.get("options", ()))
     connect = arguments.pop("connect_args") | {"options": " ".join(asked)}
-    return create_engine(url, **arguments, connect_args=connect, **options)
+    return sqlalchemy.create_engine(url, **arguments, connect_args=connect, **options)
 
 
 def engines(url, settings):
@@ -112,13 +117,36 @@ def engines(url, settings):
     stay in that mode, which costs more to change than a short query takes; so there are two pools, of which a thread uses one at a time.
     """
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, **engine_arguments(url, settings))
+        engine = sqlalchemy.create_engine(url, **engine_arguments(url, settings))
         prepare(engine, settings.database_lock_timeout, settings.query_timeout)
         return engine, engine.execution_options(read_only=True)
     engine = _postgresql_engine(url, settings, settings.database_statement_timeout)
-    reading = _postgresql_engine(url, settings, reading_timeout(settings), isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+    reading = _reading_engine(url, settings)
     watchdog.attach((engine, reading), url, settings.database_statement_timeout)
     return engine, reading
+
+
+def replica_engine(url, settings):
+    """Return an engine for a replica. One that hangs is given up sooner than a primary: there is somebody else to ask."""
+    engine = _reading_engine(url, settings)
+    watchdog.attach((engine,), url, reading_timeout(settings))
+    return engine
+
+
+def _reading_engine(url, settings):
+    return _postgresql_engine(url, settings, reading_timeout(settings), isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+
+
+@contextmanager
+def connection(engine, waited):
+    """Yield a connection of `engine` in one transaction. Call `waited(seconds)` with how long it took to get one, or to give it up."""
+    began = time.perf_counter()
+    try:
+        found = engine.connect()
+    finally:
+        waited(time.perf_counter() - began)
+    with found, found.begin():
+        yield found
 
 
 def is_sqlite(bind):

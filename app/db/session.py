@@ -3,16 +3,22 @@
 import os
 import time
 from contextlib import contextmanager
+from functools import partial
 
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from app.db import failures
 from app.db.clock import DatabaseClock
-from app.db.engine import database_url, engines, turn_taking
+from app.db.engine import OVERFLOW, connection, database_url, engines, turn_taking
+from app.db.replica import NotUsed, Replica
 from app.domain.clock import utcnow
 from app.errors import Conflict, QueryTooSlow, Unavailable
 
 ATTEMPTS = 4
+
+
+def ignore(seconds):
+    """Be told how long a connection was waited for, where nobody counts."""
 
 
 class Session:
@@ -39,13 +45,19 @@ class Session:
 
 
 class Database:
-    """The database behind a URL. Engines are made in the process that uses them: a pool that crosses a fork gives wrong results."""
+    """The database behind a URL, and its replica behind `read_url`, where there is one.
 
-    def __init__(self, url, settings, metrics=None):
-        self.url = database_url(url)
+    Engines are made in the process that uses them: a pool that crosses a fork gives wrong results.
+    """
+
+    def __init__(self, url, settings, metrics=None, read_url=None):
+        self.url, self.read_url = database_url(url), database_url(read_url) if read_url else None
         self._settings, self._metrics = settings, metrics
+        outcomes = metrics.replica_reads if metrics else None
+        self._replica = Replica(self.read_url, settings, partial(self._follow, "replica"), outcomes) if self.read_url else None
         self._pid = None
         self._engines = None
+        self._waits = ignore, ignore
         # whether its schema was found to be as new as the program: asked again when a table turns out to be missing
         self.is_migrated = False
         # what all who work on this database go by: PostgreSQL's clock, and on SQLite, which is on one machine, this process's
@@ -60,13 +72,15 @@ class Database:
             if isinstance(self.clock, DatabaseClock):
                 for engine in self._engines:
                     self.clock.follow(engine)
-            if self._metrics:
-                for pool, engine in zip(("write", "read"), self._engines, strict=True):
-                    # on SQLite the two are one
-                    if self._engines[0].pool is not self._engines[1].pool or pool == "write":
-                        self._metrics.follow(pool, engine)
+            # on SQLite the two are one
+            pools = ("write",) if self._engines[0].pool is self._engines[1].pool else ("write", "read")
+            waits = [self._follow(pool, engine) for pool, engine in zip(pools, self._engines, strict=False)]
+            self._waits = waits[0], waits[-1]
             self._pid = os.getpid()
         return self._engines[read_only]
+
+    def _follow(self, pool, engine):
+        return self._metrics.follow(pool, engine, self._settings.pool_size + OVERFLOW) if self._metrics else ignore
 
     def _ask(self):
         try:
@@ -78,19 +92,27 @@ class Database:
     @contextmanager
     def transaction(self, read_only=False):
         """Yield a session in one transaction: committed when the block ends, rolled back when it raises."""
-        with self.engine(read_only).begin() as connection:
-            session = Session(connection)
+        engine = self.engine(read_only)
+        with connection(engine, self._waits[read_only]) as connected:
+            session = Session(connected)
             yield session
         for call in session.after_commit:
             call()
 
-    def run(self, work, read_only=False):
+    def run(self, work, read_only=False, replica=False):
         """Run `work(session)` in a transaction of its own and return what it returned.
+
+        With `replica` the replica is asked, unless it lacks something that had been committed before; `work` only reads then.
 
         Run the whole transaction again, at most three times, after a deadlock, a serialization failure or a lost connection; `work` must
         therefore do nothing but use the session. Raise Conflict for a broken constraint, Unavailable when the database is too busy or does
         not answer, and of that QueryTooSlow when a transaction that only reads takes too long.
         """
+        if replica and self._replica:
+            try:
+                return self._of(self._replica, work)
+            except NotUsed:
+                read_only = True
         for attempt in range(1, ATTEMPTS + 1):
             worked = False
             try:
@@ -111,7 +133,7 @@ class Database:
                     # this server has become a standby; one that the URL names may be the primary by now
                     self._close_idle()
                 if read_only and failures.is_too_slow(error):
-                    raise QueryTooSlow(f"{self._settings.query_timeout:g} s") from error
+                    raise self._too_slow() from error
                 if failure == "retry" and attempt < ATTEMPTS:
                     if self._metrics:
                         self._metrics.retries.inc()
@@ -123,6 +145,23 @@ class Database:
                 else:
                     raise
 
+    def _of(self, replica, work):
+        def ask_primary(statement):
+            return self.run(lambda session: session.execute(statement).one(), read_only=True)
+
+        try:
+            with replica.connection(ask_primary) as connected:
+                session = Session(connected)
+                result = work(session)
+        except DBAPIError as error:
+            raise self._too_slow() from error
+        for call in session.after_commit:
+            call()
+        return result
+
+    def _too_slow(self):
+        return QueryTooSlow(f"{self._settings.query_timeout:g} s")
+
     def take_turns(self):
         """Pause between two write transactions where other processes would not get theirs in otherwise."""
         time.sleep(turn_taking(self.engine()))
@@ -133,6 +172,8 @@ class Database:
 
     def dispose(self):
         """Close this process's connections."""
+        if self._replica:
+            self._replica.dispose()
         if self._engines is not None and self._pid == os.getpid():
             self._close_idle()
         self._pid = self._engines = None

@@ -68,7 +68,14 @@ class Transition:
 
 
 @dataclass(frozen=True)
-class Accept:
+class Verdict:
+    """What becomes of a proposal. `rule` is the name of the rule that decided it, None where none had anything to say."""
+
+    rule: str | None = field(default=None, kw_only=True, compare=False)
+
+
+@dataclass(frozen=True)
+class Accept(Verdict):
     """The run enters `state`, and the runs that it has `superseded` (`RunFacts`) are cancelled."""
 
     state: State
@@ -76,7 +83,7 @@ class Accept:
 
 
 @dataclass(frozen=True)
-class Reject:
+class Reject(Verdict):
     """The run enters `state` instead of the one proposed."""
 
     state: State
@@ -84,7 +91,7 @@ class Reject:
 
 
 @dataclass(frozen=True)
-class Wait:
+class Wait(Verdict):
     """Nothing changes; the client is to propose it again after `delay_seconds`, a whole number."""
 
     delay_seconds: int
@@ -92,7 +99,7 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Abort:
+class Abort(Verdict):
     """Nothing changes, and the client is to give up."""
 
     reason: str
@@ -211,5 +218,5 @@ def judge(transition, rules):
         elif isinstance(verdict, Rename):
             transition = replace(transition, proposed=replace(transition.proposed, name=verdict.name))
         elif verdict is not None:
-            return verdict
+            return replace(verdict, rule=rule.__name__)
     return Accept(transition.proposed, superseded)

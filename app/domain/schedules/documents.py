@@ -1,7 +1,7 @@
 """The documents of plain schedules: `parse` reads one that is stored, `validate` one that is new."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from time import thread_time
 
@@ -46,7 +46,7 @@ class _Known:
         self.schedule = _parse(document)
         self.kind = next(kind for kind in MEMBERS if kind in document)
         self.fires = False
-        self.found = None
+        self.found: tuple[datetime, datetime | None] | None = None
 
     def is_still_next(self, after):
         """Return whether what was found is what would be found from `after` on."""
