@@ -1,14 +1,15 @@
 """`mintaka audit`."""
 
+import json
 from functools import wraps
 
 import click
-import orjson
 
 from app.cli.command_group import CommandGroup, transaction
 from app.cli.options import checked, instant_option, listing, page_options, tell_rest
 from app.cli.output import output_option, plain, print_facts, print_json, print_table, short_id
 from app.cli.references import AUDIT_ENTRY, require_audit_entry
+from app.domain import json_values
 from app.repositories.audit import OLDEST_FIRST
 from app.repositories.cursors import START
 from app.schemas.audit import AuditPage
@@ -114,9 +115,9 @@ def export(filters, out):
     while cursor is not None:
         page, cursor = transaction(lambda unit, at=cursor: _page(unit, filters, at), read_only=True)
         for entry in page:
-            out.write(orjson.dumps(entry) + b"\n")
+            out.write(json_values.dumps(entry) + b"\n")
 
 
 def _page(unit, filters, cursor):
     found, following = unit.audit_entries.page(filters, AT_ONCE, 0, OLDEST_FIRST, cursor)
-    return orjson.loads(orjson.dumps(found)), following
+    return json.loads(json_values.dumps(found)), following

@@ -7,11 +7,11 @@ import time
 from datetime import timedelta
 
 import click
-import orjson
 from tabulate import tabulate
 from wcwidth import wcswidth
 
 from app.config import no_color
+from app.domain import json_values
 
 GAP = 2
 # The narrowest that a column is made for the table to fit the terminal
@@ -29,13 +29,13 @@ output_option = click.option(
 
 def print_json(value):
     """Print `value` as one line of JSON, as the API would answer it."""
-    click.echo(orjson.dumps(value))
+    click.echo(json_values.dumps(value))
 
 
 def plain(document):
     """Return a document of the API as plain JSON values: parts that are kept as text are read, ids and instants become text."""
     # not orjson's: it reads a whole number over 64 bits as a float
-    return json.loads(orjson.dumps(document))
+    return json.loads(json_values.dumps(document))
 
 
 def print_table(headings, rows):

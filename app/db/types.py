@@ -8,6 +8,7 @@ from sqlalchemy import JSON, DateTime, Text, type_coerce
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator
 
+from app.domain import json_values
 from app.domain.instants import UTC
 
 
@@ -88,10 +89,7 @@ def raw(json_column):
 
 def dump_json(value):
     """Return `value` as JSON text for the database."""
-    try:
-        return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:  # a whole number over 64 bits, which clients may send
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return json_values.dumps(value).decode()
 
 
 def as_stored(value):

@@ -20,6 +20,18 @@ def same_json(one, other):
     return _canonical(one) == _canonical(other)
 
 
+def dumps(value):
+    """Return `value` as JSON text in UTF-8, with whatever orjson knows how to write, and whole numbers of any size, which it does not."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_known_to_orjson).encode()
+
+
+def _known_to_orjson(value):
+    return json.loads(orjson.dumps(value))
+
+
 def _canonical(value):
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -5,6 +5,7 @@ Where somebody asks for a change, through the API or on the command line, the un
 part of it, and leaves none; nor does what the server does by itself, whose units of work have no actor.
 """
 
+import json
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -226,7 +227,7 @@ class OfDefaultStorage(Operation):
 
 def _parsed(value):
     """Return a member of a document, which may be JSON text as it is stored."""
-    return orjson.loads(orjson.dumps(value)) if isinstance(value, orjson.Fragment) else value
+    return json.loads(orjson.dumps(value)) if isinstance(value, orjson.Fragment) else value
 
 
 def _replaced_data(args):

@@ -3,8 +3,7 @@
 import json
 from uuid import UUID
 
-import orjson
-
+from app.domain import json_values
 from app.domain.deployment_schedules import DEFAULT, SHAPE
 from app.domain.files import Named
 from app.domain.start_policy import NO_POLICY
@@ -14,7 +13,7 @@ from app.errors import InvalidField, NotFound
 def plain(document):
     """Return a document of the API as plain JSON values."""
     # not orjson's: it reads a whole number over 64 bits as a float
-    return json.loads(orjson.dumps(document))
+    return json.loads(json_values.dumps(document))
 
 
 def flow_of(document):

@@ -348,3 +348,13 @@ def test_a_stored_schedule_that_cannot_be_read_any_more_can_be_looked_at_changed
     path = f"/deployments/{deployment['id']}/schedules/a"
     assert wrong_fields(api.put(path, json={"schedule": {"cron": "nonsense"}, "exclude": ["2026-12-25"]})) == {"body.schedule.cron"}
     assert put(api, deployment, "a", 200)["schedule_error"] is None
+
+
+def test_parameters_keep_whole_numbers_of_any_size(client):
+    deployment = make_deployment(client)
+    parameters = {"n": 10**30, "deep": [{"n": -(10**25)}]}
+    path = f"/deployments/{deployment['id']}/schedules/big"
+    assert ok(client.put(path, json={"schedule": {"interval": 3600}, "parameters": parameters}), 201)["parameters"] == parameters
+    assert ok(client.patch(path, json={"jitter_seconds": 5}))["parameters"] == parameters
+    assert ok(client.get(path))["parameters"] == parameters
+    assert [one["parameters"] for one in ok(client.get(f"/deployments/{deployment['id']}/schedules"))] == [parameters]

@@ -5,10 +5,10 @@ import hashlib
 from collections.abc import Callable
 from functools import wraps
 
-import orjson
 from flask import Response, current_app, g, request
 
 from app.db import migrate
+from app.domain import json_values
 from app.domain.audit import API, Actor
 from app.services.unit_of_work import UnitOfWork
 
@@ -96,4 +96,4 @@ def json_response(value, status=200, headers=None):
         # a type without a body is Flask's default, not ours to promise
         del response.headers["Content-Type"]
         return response
-    return Response(orjson.dumps(value), status, headers, content_type="application/json")
+    return Response(json_values.dumps(value), status, headers, content_type="application/json")

@@ -1,8 +1,11 @@
 """JSON bodies: what is read, what is refused, and which values are the same."""
 
 import json
+import uuid
+from datetime import UTC, datetime
 from decimal import Decimal
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,3 +172,19 @@ def as_jsonb_writes(text):
     """A JSON number as PostgreSQL answers it: a decimal, without an exponent and without a negative zero."""
     number = Decimal(text)
     return format(number if number else abs(number), "f")
+
+
+@given(JSON | st.integers() | st.lists(st.integers()))
+def test_what_is_dumped_is_what_was_there(value):
+    assert json.loads(json_values.dumps(value)) == value
+
+
+def test_whole_numbers_of_any_size_stand_beside_what_is_no_json_yet():
+    value = {
+        "id": uuid.UUID(int=1),
+        "at": datetime(2026, 1, 1, tzinfo=UTC),
+        "stored": orjson.Fragment('{"n": 1000000000000000000000}'),
+        "n": 10**30,
+    }
+    found = json.loads(json_values.dumps(value))
+    assert found == {"id": str(uuid.UUID(int=1)), "at": "2026-01-01T00:00:00+00:00", "stored": {"n": 10**21}, "n": 10**30}
