@@ -3,6 +3,7 @@
 from app.domain.schedules import MIN_INTERVAL_SECONDS
 from app.schemas import fields
 from app.schemas.base import Body
+from app.schemas.context import Bound
 from app.schemas.fields import MAX_TEXT
 
 ZONE = {"format": "iana-timezone", "example": "Europe/Berlin"}
@@ -16,9 +17,10 @@ class IntervalSchedule(Body):
     """Every so many seconds from an anchor, in both directions. Give an anchor or a zone, not both."""
 
     interval = fields.Float(
-        f"Seconds from one run to the next, at least {MIN_INTERVAL_SECONDS:g}. A whole number of days steps in days of the zone's "
-        f"calendar, so that 09:00 stays 09:00 when clocks change; anything else steps in elapsed time. {DAYLIGHT_SAVING}",
-        min=MIN_INTERVAL_SECONDS,
+        f"Seconds from one run to the next, at least {MIN_INTERVAL_SECONDS:g} unless the server is set otherwise. A whole number of days "
+        "steps in days of the zone's calendar, so that 09:00 stays 09:00 when clocks change; anything else steps in elapsed time. "
+        f"{DAYLIGHT_SAVING}",
+        min=Bound("min_interval_seconds"),
         max=100 * 366 * 86_400,
         required=True,
         example=1200,

@@ -1,4 +1,4 @@
-"""marshmallow's validators, whose upper limit may be a `Bound` of the settings. apispec reads ranges, lengths and patterns from them."""
+"""marshmallow's validators, whose limits may be a `Bound` of the settings. apispec reads ranges, lengths and patterns from them."""
 
 from typing import Any
 
@@ -21,7 +21,18 @@ class _Bounded:
 
 
 class Range(_Bounded, validate.Range):
-    """A number from `min` to `max`."""
+    """A number from `min`, which may be given as a function, too, to `max`."""
+
+    _min = None
+
+    @property
+    def min(self) -> Any:
+        """The lower limit in force."""
+        return self._min() if callable(self._min) else self._min
+
+    @min.setter
+    def min(self, limit):
+        self._min = limit
 
 
 class Length(_Bounded, validate.Length):

@@ -118,12 +118,13 @@ def test_request_bodies_allow_no_unknown_members(document):
 
 
 def test_the_bounds_of_the_document_are_those_of_the_settings():
-    app = create_app(Settings(database_url="sqlite:////nowhere/mintaka.db", page_size=7, max_tags=3))
+    app = create_app(Settings(database_url="sqlite:////nowhere/mintaka.db", page_size=7, max_tags=3, min_interval_seconds=0.5))
     schemas = app.test_client().get("/api/openapi.json").json["components"]["schemas"]
     assert schemas["FlowCreate"]["properties"]["tags"]["maxItems"] == 3
     assert schemas["Part"]["properties"]["limit"]["maximum"] == 7
     # with a cursor
     assert schemas["FlowPage"]["properties"]["limit"]["maximum"] == 1000
+    assert schemas["IntervalSchedule"]["properties"]["interval"]["minimum"] == 0.5
 
 
 def test_the_defaults_in_the_document_are_those_of_the_settings():
