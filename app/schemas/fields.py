@@ -5,6 +5,7 @@ apispec reads types, ranges and enums from them. What a field refuses, and why, 
 
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from marshmallow import ValidationError, fields, missing, validate
 
@@ -143,7 +144,7 @@ class Offset(NullMeansDefault, Integer):
 class Float(Field, fields.Float):
     """A number from `min` to `max`."""
 
-    def __init__(self, description=None, *, min: float = 0, max=None, **options):
+    def __init__(self, description=None, *, min: Any = 0, max=None, **options):
         message = f"Not a number from {min} to {max}."
         messages = dict.fromkeys(("invalid", "too_large", "special"), message)
         super().__init__(description, validate=Range(min, max, error=message), error_messages=messages, **options)
