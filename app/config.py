@@ -160,7 +160,9 @@ class Settings:
         10.0, _seconds(0.001, MAX_TIMEOUT), "Seconds to wait for a row lock (PostgreSQL) or the write lock (SQLite)."
     )
     database_pooler: bool = _setting(
-        False, _switch, "Whether a pooler in transaction mode (PgBouncer) is between: timeouts are then set in each transaction."
+        False,
+        _switch,
+        "Whether a pooler in transaction mode (PgBouncer) is between: each transaction sets its timeouts then, and nothing is prepared.",
     )
     query_timeout: float = _setting(
         5.0, _seconds(0, MAX_TIMEOUT), "Seconds after which a list, a count or a history is given up. 0 means never."

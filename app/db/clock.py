@@ -3,8 +3,6 @@
 import time
 from datetime import datetime, timedelta
 
-from sqlalchemy import event
-
 from app.domain.instants import UTC
 
 # Seconds after which the database is asked again
@@ -19,8 +17,8 @@ def _elapsed():
 class DatabaseClock:
     """Tells PostgreSQL's time: what it said last, and what has elapsed since. The clock of this process is not read.
 
-    Transactions on the engines that it `follow`s ask again as they begin, one in ten seconds, so that telling the time asks nobody.
-    `ask` makes an empty one, for the first time.
+    Transactions ask again as they begin, one in ten seconds, so that telling the time asks nobody. `ask` makes an empty one, for the first
+    time.
     """
 
     def __init__(self, ask):
@@ -34,18 +32,15 @@ class DatabaseClock:
             self._ask()
         return self._base + timedelta(seconds=_elapsed())
 
-    def follow(self, engine):
-        """Ask the server behind `engine` for its time now and then."""
-
-        @event.listens_for(engine, "begin")
-        def begin(connection):
-            before = _elapsed()
-            if self._asked is not None and before - self._asked < STALE_AFTER:
-                return
-            told = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
-            after = _elapsed()
-            # the answer is as old as its way back took
-            self._base, self._asked = told.astimezone(UTC) - timedelta(seconds=(before + after) / 2), after
+    def hear(self, connection):
+        """Ask the server at the other end of `connection` for its time, unless somebody has just done so."""
+        before = _elapsed()
+        if self._asked is not None and before - self._asked < STALE_AFTER:
+            return
+        told = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        after = _elapsed()
+        # the answer is as old as its way back took
+        self._base, self._asked = told.astimezone(UTC) - timedelta(seconds=(before + after) / 2), after
 
 
 def given_now(clock):

@@ -10,12 +10,16 @@ from urllib.parse import quote
 
 import sqlalchemy
 from sqlalchemy import URL, delete, event, func, make_url, select, text
+from sqlalchemy.dialects import registry
 from sqlalchemy.exc import ArgumentError
 
 from app.db import watchdog
 from app.db.server_settings import reading_timeout, server_settings, set_in_each_transaction, startup_options
 from app.db.types import dump_json
 
+# The dialect of `app.db.dialect`, imported when PostgreSQL is used
+registry.register("postgresql.mintaka", "app.db.dialect", "Dialect")
+DIALECT = "postgresql+mintaka"
 DRIVERS = {"postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2", "sqlite": "sqlite+pysqlite"}
 
 # libpq's parameters: a connection whose server has been silent for half a minute is closed
@@ -100,8 +104,10 @@ def engine_arguments(url, settings):
 def _postgresql_engine(url, settings, statement_timeout, **options):
     arguments = engine_arguments(url, settings)
     parameters = server_settings(settings, statement_timeout)
+    url = url.set(drivername=DIALECT)
     if settings.database_pooler:
-        engine = sqlalchemy.create_engine(url, **arguments, **options)
+        # what is prepared on a connection of the pooler's is not there for the next transaction
+        engine = sqlalchemy.create_engine(url, prepare_statements=False, **arguments, **options)
         set_in_each_transaction(engine, parameters, autocommit="isolation_level" in options)
         return engine
     # what the URL says is added

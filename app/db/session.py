@@ -11,10 +11,13 @@ from app.db import failures
 from app.db.clock import DatabaseClock
 from app.db.engine import OVERFLOW, connection, database_url, engines, turn_taking
 from app.db.replica import NotUsed, Replica
+from app.db.sql import DEFERRED
 from app.domain.clock import utcnow
 from app.errors import Conflict, QueryTooSlow, Unavailable
 
 ATTEMPTS = 4
+
+LATER = {DEFERRED: True}
 
 
 def ignore(seconds):
@@ -36,6 +39,10 @@ class Session:
         self.after_commit = []
         self.execute, self.scalar, self.scalars = connection.execute, connection.scalar, connection.scalars
         self.begin_nested = connection.begin_nested
+
+    def send(self, statement, parameters):
+        """Execute a statement whose result nobody needs. PostgreSQL is told with the next one, or with COMMIT; so are its errors."""
+        self._connection.execute(statement, parameters, execution_options=LATER)
 
     def connection(self):
         """Return the connection of SQLAlchemy that the transaction is on."""
@@ -69,9 +76,6 @@ class Database:
             for engine in self._engines or ():
                 engine.dispose(close=False)
             self._engines = engines(self.url, self._settings)
-            if isinstance(self.clock, DatabaseClock):
-                for engine in self._engines:
-                    self.clock.follow(engine)
             # on SQLite the two are one
             pools = ("write",) if self._engines[0].pool is self._engines[1].pool else ("write", "read")
             waits = [self._follow(pool, engine) for pool, engine in zip(pools, self._engines, strict=False)]
@@ -84,7 +88,7 @@ class Database:
 
     def _ask(self):
         try:
-            with self.engine(read_only=True).begin():
+            with self.transaction(read_only=True):
                 pass
         except DBAPIError as error:
             raise Unavailable(failures.UNAVAILABLE["unreachable"]) from error
@@ -94,6 +98,8 @@ class Database:
         """Yield a session in one transaction: committed when the block ends, rolled back when it raises."""
         engine = self.engine(read_only)
         with connection(engine, self._waits[read_only]) as connected:
+            if isinstance(self.clock, DatabaseClock):
+                self.clock.hear(connected)
             session = Session(connected)
             yield session
         for call in session.after_commit:

@@ -10,6 +10,17 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from app.db.types import Json, UtcDateTime
 
+# Execution options of statements; what they do is in `app.db.dialect`
+PREPARED, DEFERRED = "mintaka_prepared", "mintaka_deferred"
+
+
+def prepared(statement):
+    """Return `statement` to be prepared on each connection to PostgreSQL.
+
+    That is for statements which are executed often and for which one plan is good whatever the parameters are: by id, or by what is unique.
+    """
+    return statement.execution_options(**{PREPARED: True})
+
 
 def insert(table):
     """Return an INSERT that has `on_conflict_do_nothing` and `on_conflict_do_update`.

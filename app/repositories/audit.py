@@ -4,6 +4,7 @@ from sqlalchemy import insert as plain_insert
 from sqlalchemy import select
 
 from app.db.models import AuditEntry
+from app.db.sql import prepared
 from app.db.types import raw
 from app.domain.ids import new_id
 from app.repositories.base import FilteredRepository
@@ -24,7 +25,7 @@ PLAIN = (
     "object_name",
 )
 SELECTION = select(*(ENTRY.c[name] for name in PLAIN), raw(ENTRY.c.changes), raw(ENTRY.c.details))
-INSERT = plain_insert(ENTRY)
+INSERT = prepared(plain_insert(ENTRY))
 NEWEST_FIRST, OLDEST_FIRST = "CREATED_DESC", "CREATED_ASC"
 
 
@@ -55,4 +56,4 @@ class AuditEntries(FilteredRepository):
             "changes": entry.changes or {},
             "details": entry.details or {},
         }
-        self.session.execute(INSERT, values)
+        self.session.send(INSERT, values)

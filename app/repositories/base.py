@@ -6,6 +6,7 @@ import orjson
 from sqlalchemy import BigInteger, Select, Table, bindparam, delete, func, select
 
 from app.db.engine import is_sqlite
+from app.db.sql import prepared
 from app.errors import NotFound
 from app.repositories.cursors import Order
 from app.repositories.filtering import read_filters, where
@@ -33,8 +34,8 @@ class Repository:
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if hasattr(cls, "table"):
-            cls.selection_by_id = cls.selection.where(cls.table.c.id == bindparam("wanted"))
-            cls.deletion_by_id = delete(cls.table).where(cls.table.c.id == bindparam("wanted"))
+            cls.selection_by_id = prepared(cls.selection.where(cls.table.c.id == bindparam("wanted")))
+            cls.deletion_by_id = prepared(delete(cls.table).where(cls.table.c.id == bindparam("wanted")))
 
     def __init__(self, session, clock):
         self.session = session

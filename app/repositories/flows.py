@@ -3,7 +3,7 @@
 from sqlalchemy import bindparam, select, update
 
 from app.db.models import Deployment, Flow
-from app.db.sql import insert
+from app.db.sql import insert, prepared
 from app.db.types import raw
 from app.domain.ids import new_id
 from app.errors import NotFound
@@ -14,8 +14,8 @@ DEPLOYMENT = Deployment.__table__
 FLOW = Flow.__table__
 COLUMNS = (FLOW.c.id, FLOW.c.created, FLOW.c.updated, FLOW.c.name, raw(FLOW.c.tags))
 SELECTION = select(*COLUMNS)
-BY_NAME = SELECTION.where(FLOW.c.name == bindparam("name"))
-INSERT = insert(FLOW).on_conflict_do_nothing(index_elements=[FLOW.c.name]).returning(*COLUMNS)
+BY_NAME = prepared(SELECTION.where(FLOW.c.name == bindparam("name")))
+INSERT = prepared(insert(FLOW).on_conflict_do_nothing(index_elements=[FLOW.c.name]).returning(*COLUMNS))
 UPDATE = update(FLOW).where(FLOW.c.id == bindparam("wanted"))
 LOCK = select(FLOW.c.id).where(FLOW.c.id == bindparam("wanted")).with_for_update()
 DEPLOYMENTS = select(DEPLOYMENT.c.id).where(DEPLOYMENT.c.flow_id == bindparam("wanted")).order_by(DEPLOYMENT.c.id)

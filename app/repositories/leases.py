@@ -4,7 +4,7 @@ from sqlalchemy import Integer, Uuid, bindparam, delete, func, literal, select, 
 
 from app.db.clock import given_now
 from app.db.models import FlowRun, FlowRunState, Lease
-from app.db.sql import Now
+from app.db.sql import Now, prepared
 from app.db.types import UtcDateTime
 from app.domain.instants import parse
 from app.domain.states import StateType
@@ -18,9 +18,9 @@ _HOLDS = (
     LEASE.c.flow_run_id == bindparam("held"),
     LEASE.c.expires_at > Now(bindparam("now", type_=UtcDateTime)),
 )
-HOLDING = select(LEASE.c.id).where(*_HOLDS)
-RENEW = update(LEASE).where(*_HOLDS)
-RELEASE = delete(LEASE).where(LEASE.c.flow_run_id == bindparam("held"))
+HOLDING = prepared(select(LEASE.c.id).where(*_HOLDS))
+RENEW = prepared(update(LEASE).where(*_HOLDS))
+RELEASE = prepared(delete(LEASE).where(LEASE.c.flow_run_id == bindparam("held")))
 DELETE = delete(LEASE).where(LEASE.c.id.in_(_IDS))
 LOCK_EXPIRED = (
     select(LEASE.c.id, LEASE.c.flow_run_id, LEASE.c.worker, LEASE.c.expires_at, FLOW_RUN.c.state_type)
@@ -61,7 +61,7 @@ class Leases:
 
     def release(self, flow_run_id):
         """End the lease on a flow run, if there is one."""
-        self.session.execute(RELEASE, {"held": flow_run_id})
+        self.session.send(RELEASE, {"held": flow_run_id})
 
     def lock_expired(self, limit):
         """Lock up to `limit` leases that have run out, longest first, and their runs. Return their rows, with `state_type`.

@@ -4,7 +4,7 @@ from sqlalchemy import Integer, Text, Uuid, bindparam, select
 from sqlalchemy import insert as plain_insert
 
 from app.db.models import Log
-from app.db.sql import rows
+from app.db.sql import prepared, rows
 from app.db.types import JsonRows, UtcDateTime
 from app.domain.ids import new_id
 from app.repositories.base import FilteredRepository
@@ -14,7 +14,8 @@ LOG = Log.__table__
 
 _TYPES = {"id": Uuid, "name": Text, "level": Integer, "message": Text, "timestamp": UtcDateTime, "flow_run_id": Uuid, "task_run_id": Uuid}
 _LOGS = rows(bindparam("logs", type_=JsonRows), **_TYPES)
-INSERT = plain_insert(LOG).from_select(["created", *_TYPES], select(bindparam("now", type_=UtcDateTime), *_LOGS.c), include_defaults=False)
+_ROWS = select(bindparam("now", type_=UtcDateTime), *_LOGS.c)
+INSERT = prepared(plain_insert(LOG).from_select(["created", *_TYPES], _ROWS, include_defaults=False))
 # a log never changes: it was updated when it was made
 SELECTION = select(LOG.c.id, LOG.c.created, LOG.c.created.label("updated"), *(LOG.c[name] for name in _TYPES if name != "id"))
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Integer, Uuid, bindparam, func, select, up
 from sqlalchemy import insert as plain_insert
 
 from app.db.models import Deployment
-from app.db.sql import ArrayUnion, insert
+from app.db.sql import ArrayUnion, insert, prepared
 from app.db.types import Json
 from app.domain.states import RunTimes
 
@@ -83,7 +83,7 @@ def _enter(statements, run):
     """Return the INSERT of a state into the history of the run that the WITH clause `run` writes."""
     state = statements.state_table
     entry = {name: bindparam(f"new_state_{name}", type_=state.c[name].type) for name in STATE} | {statements.run_id.name: run.c.id}
-    return plain_insert(state).from_select(list(entry), select(*entry.values()).select_from(run), include_defaults=False)
+    return prepared(plain_insert(state).from_select(list(entry), select(*entry.values()).select_from(run), include_defaults=False))
 
 
 def _create(statements, names, source):
@@ -92,4 +92,4 @@ def _create(statements, names, source):
     run = new.on_conflict_do_nothing(index_elements=key).returning(*statements.columns).cte("run")
     # SQLAlchemy's names of columns in a WITH clause are not plain strings, and no keys for JSON
     columns = [column.label(str(column.name)) for column in run.c]
-    return select(*columns).add_cte(_enter(statements, run).returning(statements.state_table.c.id).cte("entered"))
+    return prepared(select(*columns).add_cte(_enter(statements, run).returning(statements.state_table.c.id).cte("entered")))

@@ -6,7 +6,7 @@ from sqlalchemy import Float, Integer, Select, Table, Text, Uuid, bindparam, sel
 from sqlalchemy import insert as plain_insert
 
 from app.db.engine import writes_in_with
-from app.db.sql import insert, rows
+from app.db.sql import insert, prepared, rows
 from app.db.types import Json, JsonRows, UtcDateTime, raw
 from app.domain.ids import new_id
 from app.domain.instants import parse
@@ -124,17 +124,17 @@ class RunStatements:
         self.run_id = state[f"{table.name}_id"]
         by_id = table.c.id == bindparam("wanted")
         self.selection = with_state(table, state_table, *columns)
-        self.by_unique = self.selection.where(*(table.c[name] == bindparam(name) for name in unique))
+        self.by_unique = prepared(self.selection.where(*(table.c[name] == bindparam(name) for name in unique)))
         # parameters and inputs may be megabytes, and a transition needs none of them
-        self.lock = select(*(table.c[name] for name in (*LOCKED, *locked))).where(by_id).with_for_update(key_share=True)
-        self.state_id = select(table.c.state_id).where(by_id)
+        self.lock = prepared(select(*(table.c[name] for name in (*LOCKED, *locked))).where(by_id).with_for_update(key_share=True))
+        self.state_id = prepared(select(table.c.state_id).where(by_id))
         self.update = update(table).where(by_id)
         key = [table.c[name] for name in unique]
         self.insert = insert(table).on_conflict_do_nothing(index_elements=key).returning(*columns)
-        self.state = select(state_table).where(state.id == bindparam("wanted"))
+        self.state = prepared(select(state_table).where(state.id == bindparam("wanted")))
         states = select(state.id, *answer_columns(state_table, STATE_MEMBERS))
-        self.state_answer = states.where(state.id == bindparam("wanted"))
-        self.history = states.where(self.run_id == bindparam("run_id")).order_by(state.timestamp, state.id)
+        self.state_answer = prepared(states.where(state.id == bindparam("wanted")))
+        self.history = prepared(states.where(self.run_id == bindparam("run_id")).order_by(state.timestamp, state.id))
         self.entered_at = select(state.id, state.timestamp).where(state.id.in_(bindparam("ids", type_=Uuid, expanding=True)))
         self.record = plain_insert(state_table)
         # the same for many runs at once
@@ -277,7 +277,7 @@ class Runs(FilteredRepository):
         if writes_in_with(self.session):
             # one round trip in place of two
             entry = new_runs.state_parameters({"id": id, "created": now} | members)
-            self.session.execute(new_runs.enter(self.statements), {"wanted": run.id} | new_runs.run_parameters(changes) | entry)
+            self.session.send(new_runs.enter(self.statements), {"wanted": run.id} | new_runs.run_parameters(changes) | entry)
         else:
             self.session.execute(self.statements.update, {"wanted": run.id} | changes)
             self._record(id, run.id, members, now)

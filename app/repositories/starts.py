@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Integer, Uuid, and_, bindparam, case, exists, func, literal, literal_column, or_, select, true
 
 from app.db.models import Deployment, FlowRun
-from app.db.sql import EarlierBy
+from app.db.sql import EarlierBy, prepared
 from app.db.types import UtcDateTime
 from app.domain.start_policy import COUNTED, Overlap, Room, RunFacts, StartPolicy
 from app.domain.states import HELD, TERMINAL, StateType
@@ -61,7 +61,7 @@ def _lock_after_owner(condition, of_owner, of_run):
     columns = (*(FLOW_RUN.c[name] for name in run), *(column.label(f"owner_{column.name}") for column in owner.c))
     statement = select(*columns).select_from(FLOW_RUN.outerjoin(owner, true())).where(FLOW_RUN.c.id == bindparam("wanted"))
     # a row is locked when it has been put together, and by then the WITH clause has been read
-    return statement.with_for_update(key_share=True, of=FLOW_RUN)
+    return prepared(statement.with_for_update(key_share=True, of=FLOW_RUN))
 
 
 _START_POLICY = ("concurrency_limit", "overlap", "catchup_window_seconds")

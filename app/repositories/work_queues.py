@@ -5,7 +5,7 @@ from functools import lru_cache
 from sqlalchemy import Integer, bindparam, func, or_, select, update
 
 from app.db.models import Agent, FlowRun, FlowRunState, Lease, WorkQueue
-from app.db.sql import insert
+from app.db.sql import insert, prepared
 from app.db.types import UtcDateTime, raw
 from app.domain.ids import new_id
 from app.domain.names import random_name
@@ -23,10 +23,10 @@ COLUMNS = (
     raw(WORK_QUEUE.c.filter),
 )
 SELECTION = select(*COLUMNS)
-BY_NAME = SELECTION.where(WORK_QUEUE.c.name == bindparam("name"))
-ROW = select(WORK_QUEUE, POLICIES_EXIST.label("policies_exist")).where(WORK_QUEUE.c.id == bindparam("wanted"))
+BY_NAME = prepared(SELECTION.where(WORK_QUEUE.c.name == bindparam("name")))
+ROW = prepared(select(WORK_QUEUE, POLICIES_EXIST.label("policies_exist")).where(WORK_QUEUE.c.id == bindparam("wanted")))
 LOCK = ROW.with_for_update(key_share=True)
-KEEP = select(WORK_QUEUE.c.id).where(WORK_QUEUE.c.id == bindparam("wanted")).with_for_update(read=True, key_share=True)
+KEEP = prepared(select(WORK_QUEUE.c.id).where(WORK_QUEUE.c.id == bindparam("wanted")).with_for_update(read=True, key_share=True))
 INSERT = insert(WORK_QUEUE).on_conflict_do_nothing(index_elements=[WORK_QUEUE.c.name]).returning(*COLUMNS)
 UPDATE = update(WORK_QUEUE).where(WORK_QUEUE.c.id == bindparam("wanted"))
 

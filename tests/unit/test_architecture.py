@@ -47,7 +47,7 @@ def test_only_config_and_the_worker_read_the_environment():
 
 
 def test_only_the_database_layer_names_a_dialect():
-    assert users_of("sqlalchemy.dialects", "psycopg2", "sqlite3") == {"app.db.engine", "app.db.sql", "app.db.types"}
+    assert users_of("sqlalchemy.dialects", "psycopg2", "sqlite3") == {"app.db.dialect", "app.db.engine", "app.db.sql", "app.db.types"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
