@@ -17,6 +17,7 @@ from app.api import (
     flow_run_states,
     flow_runs,
     flows,
+    hooks,
     logs,
     metrics,
     policies,
@@ -26,10 +27,8 @@ from app.api import (
     task_runs,
     work_queues,
 )
-from app.api.http import authentication, guards, pages, parsing, problems, swagger_ui
-from app.api.http.compression import compress
+from app.api.http import guards, pages, parsing, problems, swagger_ui
 from app.api.http.openapi import Api
-from app.api.http.request_log import log_requests
 from app.schemas.context import LoadContext
 
 BLUEPRINTS = (
@@ -87,13 +86,7 @@ def init_app(app, version):
         # without these headers a browser keeps from the page what it was let in for, and asks in vain before it sends JSON
         options = {"expose_headers": guards.ANSWER_HEADERS, "max_age": PREFLIGHT_SECONDS}
         CORS(app, resources="/api/*", origins=settings.allowed_origins, **options)
-    app.before_request(guards.check)
-    app.before_request(metrics.check_address)
-    # the last to see the answer, which others may make anew
-    app.after_request(authentication.note_use)
-    app.after_request(guards.read_the_rest)
-    log_requests(app)
-    app.after_request(compress)
+    hooks.install(app)
     app.register_blueprint(swagger_ui.page)
     app.register_blueprint(swagger_ui.assets)
     api = Api(app, {"info": {"description": DESCRIPTION.strip()}, "servers": [{"url": "/", "description": "This server"}]})

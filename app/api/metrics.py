@@ -21,10 +21,10 @@ blueprint = Blueprint("metrics", __name__)
 
 def is_read_privately():
     """Return whether the request came to MINTAKA_METRICS_BIND or, where that is not set, to loopback and through no proxy."""
-    own = _own(parts().settings.metrics_bind)
+    own, asked = _own(parts().settings.metrics_bind), request
     if own:
-        return listener() in own
-    return not {"X-Forwarded-For", "Forwarded"} & {name for name, _ in request.headers} and is_local(listener()[0])
+        return listener(asked) in own
+    return not {"X-Forwarded-For", "Forwarded"} & {name for name, _ in asked.headers} and is_local(asked, listener(asked)[0])
 
 
 @blueprint.get(PATH)
@@ -34,16 +34,16 @@ def metrics():
     return Response(parts().metrics.exposition(_database_facts()), content_type=CONTENT_TYPE)
 
 
-def check_address():
+def check_address(request, settings):
     """Before every request: let metrics be read on MINTAKA_METRICS_BIND alone, where it is set, and there nothing else.
 
     Without it they are read on loopback, by who comes through no proxy, and elsewhere by who has a key for them.
     """
-    own, asks_for_metrics = _own(parts().settings.metrics_bind), request.path == PATH
+    own, asks_for_metrics = _own(settings.metrics_bind), request.path == PATH
     if own:
-        if (listener() in own) != asks_for_metrics:
+        if (listener(request) in own) != asks_for_metrics:
             abort(404)
-    elif asks_for_metrics and not is_read_privately() and not is_on():
+    elif asks_for_metrics and not is_read_privately() and not is_on(request):
         abort(403, "Metrics are read on loopback, or on the address that MINTAKA_METRICS_BIND names.")
 
 

@@ -5,7 +5,7 @@
 
 from functools import lru_cache
 
-from flask import current_app, g, request
+from flask import current_app, g
 
 from app.addresses import is_loopback
 from app.api.http.transaction import parts
@@ -40,39 +40,40 @@ def needs(*scopes, unless=None):
     return decorate
 
 
-def is_on():
-    """Return whether the request at hand needs a key.
+def is_on(request):
+    """Return whether a request needs a key.
 
     With MINTAKA_AUTH=auto it does unless the server is set to listen on this machine alone, and the request came to such an address: a
     server that was told otherwise on its command line does not become one that asks nobody.
     """
     settings = parts().settings
-    return settings.asks_for_keys or (settings.auth == AUTO and not is_local(listener()[0]))
+    return settings.asks_for_keys or (settings.auth == AUTO and not is_local(request, listener(request)[0]))
 
 
 # asked for every request, of the few addresses there are
 _is_loopback = lru_cache(maxsize=256)(is_loopback)
 
 
-def listener():
+def listener(request):
     """Return (host, port) of the address that the request came to, whatever a proxy says of its own."""
-    came = request.environ.get("werkzeug.proxy_fix.orig") or {}
-    return came.get("SERVER_NAME") or request.environ["SERVER_NAME"], int(came.get("SERVER_PORT") or request.environ["SERVER_PORT"] or 0)
+    environ = request.environ
+    came = environ.get("werkzeug.proxy_fix.orig") or {}
+    return came.get("SERVER_NAME") or environ["SERVER_NAME"], int(came.get("SERVER_PORT") or environ["SERVER_PORT"] or 0)
 
 
-def is_local(host):
+def is_local(request, host):
     """Return whether only this machine reaches `host`, that of `listener`."""
     # a unix socket's clients have no address, and gunicorn gives its name as the host
     return _is_loopback(host) or not (request.environ.get("werkzeug.proxy_fix.orig") or request.environ).get("REMOTE_ADDR")
 
 
-def check_key():
+def check_key(request):
     """Before the view of a request, and before its body is read: see whose key it has, as `g.key`.
 
     Raise InvalidKey, or TooManyFailures, or ScopeMissing for a key that may not do this.
     """
     # what a browser asks before it sends a key; Flask answers it itself
-    if request.method == "OPTIONS" or request.endpoint in OPEN or not is_on():
+    if request.method == "OPTIONS" or request.endpoint in OPEN or not is_on(request):
         return
     view = request.endpoint and current_app.view_functions[request.endpoint]
     scopes, needs_no_key = getattr(view, "scopes", ()), getattr(view, "needs_no_key", None)
@@ -88,8 +89,7 @@ def check_key():
 
 
 def note_use(response):
-    """After a request: let the use of its key be noted when the answer has been sent, and pass `response` on."""
+    """After a request: let the use of its key be noted when the answer has been sent."""
     if g.get("key_is_unnoted"):
         keys, id = parts().keys, g.key.id
         response.call_on_close(lambda: keys.note_use(id))
-    return response

@@ -7,7 +7,6 @@ import threading
 import zlib
 
 import zstandard
-from flask import request
 
 # What is shorter fits into one packet or two, packed or not
 MIN_BYTES = 1024
@@ -18,28 +17,22 @@ GZIP_LEVEL, ZSTD_LEVEL = 1, 1
 _thread = threading.local()
 
 
-def compress(response):
-    """After every request: pack `response` if it is long and the client asks for a coding, and pass it on."""
-    if (
-        response.direct_passthrough
-        or response.is_streamed
-        or response.mimetype not in PACKED_TYPES
-        or "Content-Encoding" in response.headers
-    ):
-        return response
+def compress(request, response):
+    """After every request: pack its answer if that is long and the client asks for a coding."""
+    if response.direct_passthrough or response.is_streamed:
+        return
     body = response.get_data()
-    if len(body) < MIN_BYTES:
-        return response
+    if len(body) < MIN_BYTES or response.mimetype not in PACKED_TYPES or "Content-Encoding" in response.headers:
+        return
     response.vary.add("Accept-Encoding")
-    coding = accepted_coding()
+    coding = accepted_coding(request)
     if coding is not None:
         response.set_data(CODINGS[coding](body))
         response.headers["Content-Encoding"] = coding
-    return response
 
 
-def accepted_coding():
-    """Return the coding that the request's Accept-Encoding likes best, zstd before gzip, or None for the bytes as they are."""
+def accepted_coding(request):
+    """Return the coding that a request's Accept-Encoding likes best, zstd before gzip, or None for the bytes as they are."""
     if "Accept-Encoding" not in request.headers:
         return None
     accepted = request.accept_encodings

@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from flask import abort, current_app, g, request
+from flask import abort, current_app
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from app.api.http.authentication import check_key
@@ -29,32 +29,37 @@ UNWANTED_SECONDS = 10
 PIECE = 256 * 1024
 
 
-def check():
-    """Before every request: give it an id, and refuse what no route accepts."""
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else str(new_id())
-    settings = current_app.extensions["mintaka"].settings
-    check_host(request.environ, settings.allowed_hosts)
+def request_id(environ):
+    """Return the id that a request brings along in its WSGI environment, or a new one."""
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    return given if REQUEST_ID.fullmatch(given) else str(new_id())
+
+
+def check(request, settings):
+    """Before every request: refuse what no route accepts."""
+    environ = request.environ
+    check_host(environ, settings.allowed_hosts)
     unroutable = request.routing_exception
     if isinstance(unroutable, NotFound):
-        _check_method()
+        _check_method(request)
     if unroutable is None or isinstance(unroutable, Invalid):
-        check_key()
+        check_key(request)
     if unroutable is not None:
         return
     if (request.content_length or 0) > settings.max_body_bytes:
         # most views would find out when they read it, but some read no body
         abort(413)
-    _check_api_version()
+    if asked := environ.get("HTTP_X_PREFECT_API_VERSION"):
+        _check_api_version(asked)
     if request.method not in SAFE_METHODS:
-        _check_origin(settings.allowed_origins)
-        _check_content_type()
-    if request.query_string:
-        _check_query()
+        _check_origin(request, settings.allowed_origins)
+        _check_content_type(request)
+    if environ.get("QUERY_STRING"):
+        _check_query(request)
 
 
-def read_the_rest(response):
-    """After every request: read what is left of its body, within bounds, and pass `response` on.
+def read_the_rest(request):
+    """After every request: read what is left of its body, within bounds.
 
     A client that is still sending when its connection is closed sees that it broke, and not the answer that says why.
     """
@@ -64,10 +69,9 @@ def read_the_rest(response):
         with suppress(Exception):
             while left > 0 and time.monotonic() < deadline and (piece := request.environ["wsgi.input"].read(PIECE)):
                 left -= len(piece)
-    return response
 
 
-def _check_method():
+def _check_method(request):
     """werkzeug finds a path with a slash more or less only by the right method: the wrong one is 405 there too, not 404."""
     if "//" in request.path:
         return
@@ -77,7 +81,7 @@ def _check_method():
         raise MethodNotAllowed(methods)
 
 
-def _check_query():
+def _check_query(request):
     """A route that has no query parameters refuses them all; those that have some have a schema for them. Pages are not so strict."""
     assert request.endpoint is not None  # `check` lets only requests through that have a route
     if request.path.startswith(PAGES) or getattr(current_app.view_functions[request.endpoint], "reads_query", False):
@@ -87,11 +91,8 @@ def _check_query():
         raise Invalid(unknown)
 
 
-def _check_api_version():
+def _check_api_version(asked):
     """Clients of the reference say which API version they speak; the rule is the reference's."""
-    asked = request.headers.get("X-PREFECT-API-VERSION")
-    if not asked:
-        return
     served = ".".join(map(str, API_VERSION))
     parts = asked.split(".")
     if len(parts) != 3 or not all(part.isdecimal() and len(part) < 10 for part in parts):
@@ -104,16 +105,16 @@ def _check_api_version():
         )
 
 
-def _check_origin(allowed):
+def _check_origin(request, allowed):
     """A browser says on whose behalf it calls. Without this, any page a user visits could make changes here."""
-    origin = request.headers.get("Origin")
+    origin = request.environ.get("HTTP_ORIGIN")
     if origin is not None and origin not in allowed and urlsplit(origin).netloc != request.host:
         abort(403, "Requests from pages of another origin are refused; MINTAKA_ALLOWED_ORIGINS lists those that are let in.")
 
 
-def _check_content_type():
+def _check_content_type(request):
     """A body that is not declared to be JSON is refused, not passed over: a form could otherwise call what takes no body."""
-    has_body = bool(request.content_length) or request.headers.get("Transfer-Encoding") is not None
+    has_body = bool(request.content_length) or "HTTP_TRANSFER_ENCODING" in request.environ
     if (has_body or request.content_type) and not request.is_json:
         abort(415, "Send the body as JSON, with Content-Type: application/json.")
     if has_body:

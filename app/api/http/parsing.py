@@ -66,8 +66,20 @@ class Parser(FlaskParser):
     # what a location is called in errors
     locations = {"json": "body"}
 
+    def __init__(self):
+        super().__init__()
+        self._of_nothing = {}
+
     def parse(self, argmap, req=None, **options):
         """Return what the schema makes of the request. Raise Invalid."""
+        if options.get("location") != "query" or request.query_string:
+            return self._parse(argmap, req, options)
+        # most requests have no query, and always the same is made of none
+        if argmap not in self._of_nothing:
+            self._of_nothing[argmap] = self._parse(argmap, req, options)
+        return dict(self._of_nothing[argmap])
+
+    def _parse(self, argmap, req, options):
         with Context(current_app.extensions[LOAD_CONTEXT]):
             return super().parse(argmap, req, **options)
 
