@@ -68,7 +68,8 @@ def differences(before, after):
 def recorded(value):
     """Return a value as the trail has it: as JSON, without what may be secret, and how long it is in place of one that is too long."""
     plain = _plain(value)
-    if not isinstance(plain, str | list | dict):
+    # JSON has six characters for one at most
+    if not isinstance(plain, str | list | dict) or not plain or (isinstance(plain, str) and 6 * len(plain) + 2 <= MAX_VALUE):
         return plain
     length = len(json.dumps(plain, ensure_ascii=False))
     return plain if length <= MAX_VALUE else f"({length:,} characters)"
