@@ -68,8 +68,10 @@ def on_sqlite(rounds):
     return table(head, rows)
 
 
-def _fill_ratio(rounds, key, other):
-    return statistics.median(mine / its for mine, its in zip(rounds[key], rounds[other], strict=True))
+def _fill_ratio(rounds, key, other, words):
+    """Return the median ratio in `words`, over the rounds in which the other made any runs; an empty text where there is none."""
+    ratios = [mine / its for mine, its in zip(rounds[key], rounds[other], strict=True) if its]
+    return words.format(statistics.median(ratios)) if ratios else ""
 
 
 def fill(rounds):
@@ -79,23 +81,22 @@ def fill(rounds):
         (
             "PostgreSQL copies the rows",
             _whole(statistics.median(rounds["copy"])),
-            f"a scheduler fills at {_fill_ratio(rounds, 'mintaka', 'copy'):.2f} of that",
+            _fill_ratio(rounds, "mintaka", "copy", "a scheduler fills at {:.2f} of that"),
             f"{FILL['copy']:.2f}",
         ),
         (
             "two schedulers",
             _whole(statistics.median(rounds["two"])),
-            f"{_fill_ratio(rounds, 'two', 'mintaka'):.2f} times one",
+            _fill_ratio(rounds, "two", "mintaka", "{:.2f} times one"),
             f"{FILL['two']:.2f}",
         ),
     ]
     if "reference" in rounds:
-        by_reference = _fill_ratio(rounds, "mintaka", "reference")
         rows.append(
             (
                 "the reference",
                 _whole(statistics.median(rounds["reference"])),
-                f"a scheduler fills {by_reference:.1f} times as fast",
+                _fill_ratio(rounds, "mintaka", "reference", "a scheduler fills {:.1f} times as fast"),
                 f"{FILL['reference']:.1f}",
             )
         )

@@ -146,6 +146,12 @@ def test_a_ratio_is_the_median_of_the_ratios_within_the_pairs():
     assert pairs.ratio(ROUNDS, "reference") is None
 
 
+def test_a_fill_has_no_ratio_to_a_round_in_which_the_other_made_nothing():
+    rounds = {"mintaka": [60.0, 90.0], "two": [60.0, 90.0], "copy": [120.0, 180.0], "reference": [0.0, 9.0]}
+    assert "fills 10.0 times as fast" in report.fill(rounds)
+    assert "times as fast" not in report.fill(rounds | {"reference": [0.0, 0.0]})
+
+
 def test_the_picture_shows_what_was_measured():
     growing = {"read": {100: 2.0, 10_000: 2.5, 2_000_000: 5.0}}
     picture = report.picture({"requests": {"read": ROUNDS}, "growth": growing})
