@@ -55,8 +55,8 @@ def lost(url, acknowledged):
     texts = {name: str(parameters).replace(" ", "") for name, parameters in stored}
     wrong = [
         ("deployments", name, texts.get(name))
-        for name, number in acknowledged["deployments"].items()
-        if not any(f"{quote}n{quote}:{number}}}" in texts.get(name, "") for quote in "\"'")
+        for name, numbers in acknowledged["deployments"].items()
+        if not any(f"{quote}n{quote}:{number}}}" in texts.get(name, "") for quote in "\"'" for number in numbers.values())
     ]
     ended = {str(UUID(str(id))) for (id,) in rows(url, "SELECT id FROM flow_run WHERE state_type = 'COMPLETED'")}
     return missing + doubled + wrong + [("ends", id, None) for id in acknowledged["ends"] if id not in ended]

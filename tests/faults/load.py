@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import requests
 
-WRITERS = 3
 PATIENCE = 60  # seconds for which one write is tried again
 TIMEOUT = 10  # seconds after which an answer is given up
 AGAIN = 0.1  # seconds between two attempts
@@ -41,17 +40,21 @@ class Client:
 
 
 class Load:
-    """What was acknowledged: `runs` by their idempotency keys, `deployments` with the number written last, and `ends`, ids of runs."""
+    """What was acknowledged: `runs` by their idempotency keys, `deployments` with the number that each client wrote last, and `ends`, ids
+    of runs.
 
-    def __init__(self, api):
-        self.api, self.stop = api, threading.Event()
+    With `storm` all the clients change one deployment.
+    """
+
+    def __init__(self, api, writers=3, storm=False):
+        self.api, self.stop, self.writers, self.storm = api, threading.Event(), writers, storm
         self.acknowledged = {"runs": [], "deployments": {}, "ends": []}
         self.unknown = 0
         client = Client(api)
         self.flow = client.ask("POST", "/flows/", {"name": "load"})["id"]
         body = self._deployment("load-scheduled", 0) | {"schedule": {"interval": 3600}, "is_schedule_active": True}
         self.scheduled = client.ask("POST", "/deployments/", body)["id"]
-        self.acknowledged["deployments"]["load-scheduled"] = 0
+        self.acknowledged["deployments"]["load-scheduled"] = {None: 0}
         self.queue = client.ask("POST", "/work_queues/", {"name": "load", "filter": {"tags": ["load"]}})["id"]
 
     @property
@@ -65,17 +68,18 @@ class Load:
 
     def _write(self, writer):
         """Upsert a deployment again and again, make runs, claim some and complete them."""
-        client, number, name = Client(self.api), 0, f"load-{writer}"
+        client, number, name = Client(self.api), writer, "load-storm" if self.storm else f"load-{writer}"
         while not self.stop.is_set():
-            number += 1
+            # no two clients write the same
+            number += self.writers
             client.ask("POST", "/deployments/", self._deployment(name, number))
-            self.acknowledged["deployments"][name] = number
+            self.acknowledged["deployments"].setdefault(name, {})[writer] = number
             key = f"load-{uuid4()}"
             body = {"flow_id": self.flow, "idempotency_key": key, "tags": ["load"], "state": {"type": "SCHEDULED"}}
             run = client.ask("POST", "/flow_runs/", body)["id"]
             self.acknowledged["runs"].append(key)
             # the schedule is switched, which deletes and makes its runs; it ends switched on
-            for switch in ("inactive", "active") if writer == 0 and number % 5 == 0 else ():
+            for switch in ("inactive", "active") if writer == 0 and number // self.writers % 5 == 0 else ():
                 client.ask("POST", f"/deployments/{self.scheduled}/set_schedule_{switch}")
             for claim in client.ask("POST", f"/work_queues/{self.queue}/claim_runs", {"limit": 2, "lease_seconds": 5}):
                 self._execute(client, claim["flow_run"]["id"])
@@ -93,8 +97,8 @@ class Load:
     @contextmanager
     def running(self):
         """Write for as long as the block lasts, and then until all that was begun is acknowledged."""
-        with ThreadPoolExecutor(WRITERS) as pool:
-            writers = [pool.submit(self._write, writer) for writer in range(WRITERS)]
+        with ThreadPoolExecutor(self.writers) as pool:
+            writers = [pool.submit(self._write, writer) for writer in range(self.writers)]
             try:
                 yield
             finally:

@@ -59,7 +59,7 @@ def test_a_broken_rule_is_found(completed, database_url, broken, what):
 def test_a_lost_write_and_a_doubled_one_are_found(completed, database_url, broken, client):
     acknowledged = {"runs": ["load-1"], "deployments": {}, "ends": [completed]}
     assert lost(database_url, acknowledged) == []
-    assert lost(database_url, acknowledged | {"runs": ["load-2"], "deployments": {"load-a": 3}}) == [
+    assert lost(database_url, acknowledged | {"runs": ["load-2"], "deployments": {"load-a": {0: 3}}}) == [
         ("runs", "load-2", 0),
         ("deployments", "load-a", None),
     ]

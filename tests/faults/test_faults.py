@@ -1,25 +1,29 @@
 """Each fault, again and again while clients write: nothing that was acknowledged is lost, nothing is there twice, and no rule is broken."""
 
 import os
+import subprocess
+import sys
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests import databases
 from tests.faults import report
-from tests.faults.battery import ON_BOTH, ON_POSTGRESQL, Site
+from tests.faults.battery import KILL_A_WORKER, ON_BOTH, ON_POSTGRESQL, ON_SQLITE, TERMINATE_BACKENDS, Site
 from tests.faults.checker import lost, schedule_faults, violations
 from tests.faults.load import Load
-from tests.serving import kill_group, running_gunicorn, running_scheduler, wait_until
+from tests.postgres_proxy import Proxy
+from tests.serving import ROOT, environment, kill_group, running_gunicorn, running_scheduler, wait_until
 
 WHOLE = os.environ.get("MINTAKA_TEST_FAULTS") == "true"
 # a sample where all of it was not asked for
 SECONDS, EVERY = (20, 1.0) if WHOLE else (4, 1.0)
-CASES = [(kind, fault) for kind in ("sqlite", "postgresql") for fault in ON_BOTH] + [("postgresql", fault) for fault in ON_POSTGRESQL]
-SAMPLE = {("sqlite", ON_BOTH[0]), ("postgresql", ON_POSTGRESQL[0])}
+CASES = [("sqlite", fault) for fault in (*ON_BOTH, *ON_SQLITE)] + [("postgresql", fault) for fault in (*ON_BOTH, *ON_POSTGRESQL)]
+SAMPLE = {("sqlite", KILL_A_WORKER), ("postgresql", TERMINATE_BACKENDS)}
+SKEWED = ROOT / "tests" / "faults" / "skewed"
 
 
 @contextmanager
@@ -44,36 +48,72 @@ def database(kind, folder):
 
 
 @contextmanager
-def site(kind, folder):
-    """A `Site` on a database of a kind."""
+def site(kind, folder, fault, monkeypatch):
+    """A `Site` on a database of a kind, as the fault needs it."""
     with ExitStack() as stack:
         url, data = stack.enter_context(database(kind, folder))
-        server = stack.enter_context(running_gunicorn(url, workers=2))
+        proxy = stack.enter_context(closing(Proxy(url))) if fault.behind_proxy else None
+        asked = proxy.url.render_as_string(hide_password=False) if proxy else url
+        skew = folder / "skew" if fault.skewed else None
+        if skew:
+            skew.write_text("0")
+            monkeypatch.setenv("SKEW_FILE", str(skew))
+            monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (SKEWED, ROOT))))
+        server = stack.enter_context(running_gunicorn(asked, workers=2, database_statement_timeout=2))
 
         def start_scheduler():
             settings = {"scheduler_loop_seconds": 0.5, "late_runs_loop_seconds": 0.5}
-            return stack.enter_context(running_scheduler(url, folder / "scheduler.log", **settings))
+            return stack.enter_context(running_scheduler(asked, folder / "scheduler.log", **settings))
 
-        yield Site(url, server, start_scheduler, data)
+        yield Site(url, server, start_scheduler, data, proxy, skew)
+
+
+def test_a_skewed_process_goes_by_another_clock(tmp_path):
+    """Or the fault of clocks that jump would harm nobody."""
+    skew = tmp_path / "skew"
+    skew.write_text("600")
+    command = [sys.executable, "-c", "import os; from app.domain.clock import utcnow; print(os.getpid(), utcnow().timestamp())"]
+    variables = environment() | {"SKEW_FILE": str(skew), "PYTHONPATH": os.pathsep.join(map(str, (SKEWED, ROOT)))}
+    pid, told = subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout.split()
+    assert abs(float(told) - time.time() - (-600 if int(pid) % 2 else 600)) < 60
+
+
+@contextmanager
+def workers(harmed, queue, folder):
+    """Let the site start workers of a queue, which end with the block."""
+    command = [sys.executable, "-m", "app.worker", "start", "--queue", queue, "--api", harmed.server.api, "--lease-seconds", "5"]
+    with ExitStack() as stack:
+
+        def start():
+            with (folder / "worker.log").open("ab") as log:
+                process = subprocess.Popen(
+                    [*command, "--poll-seconds", "0.2", "--command", "sleep 0.2"],
+                    cwd=ROOT, env=environment(), stdout=log, stderr=log, start_new_session=True,
+                )  # fmt: skip
+            stack.callback(kill_group, process)
+            return process
+
+        harmed.start_worker = start
+        yield
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "fault"), CASES, ids=[f"{kind}-{fault.__name__}" for kind, fault in CASES])
-def test_nothing_is_lost_or_doubled(kind, fault, tmp_path):
+@pytest.mark.parametrize(("kind", "fault"), CASES, ids=[f"{kind}-{fault.name}" for kind, fault in CASES])
+def test_nothing_is_lost_or_doubled(kind, fault, tmp_path, monkeypatch):
     if not WHOLE and (kind, fault) not in SAMPLE:
         pytest.skip("MINTAKA_TEST_FAULTS=true runs it, as `tox run -e faults` does")
-    with site(kind, tmp_path) as harmed:
-        load = Load(harmed.server.api)
+    with site(kind, tmp_path, fault, monkeypatch) as harmed:
+        load = Load(harmed.server.api, fault.writers, fault.storm)
         times, deadline = 0, time.monotonic() + SECONDS
-        with load.running():
+        with workers(harmed, "load", tmp_path), load.running():
             while time.monotonic() < deadline:
                 time.sleep(EVERY)
-                fault(harmed)
+                fault.harm(harmed)
                 times += 1
         missing = schedule_faults_in_the_end(harmed.url, load.scheduled)
         found = lost(harmed.url, load.acknowledged) + violations(harmed.url)
         kill_group(harmed.server.process)
-    report.add(kind, fault.__doc__, times, load.written, load.unknown, len(found) + len(missing))
+    report.add(kind, fault.description, times, load.written, load.unknown, len(found) + len(missing))
     assert found + missing == []
     assert load.written > times
 

@@ -1,12 +1,10 @@
 """How PostgreSQL is connected to: for how long it is tried, and with which of libpq's parameters."""
 
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import partial
 
-import psycopg2
 import pytest
 from sqlalchemy import make_url, text
 
@@ -16,7 +14,7 @@ from app.db.engine import migration_lock
 from app.db.failures import driver_message
 from app.db.session import Database
 from app.errors import Unavailable
-from tests.databases import libpq_dsn
+from tests.postgres_proxy import Proxy
 
 PATIENCE = 30  # seconds after which a connection that should have been given up is taken for one that hangs
 
@@ -81,50 +79,6 @@ def test_options_of_the_url_are_added_to_those_that_the_settings_make(postgres_u
         found = {name: show(database, name, read_only) for name in ("work_mem", "statement_timeout", "lock_timeout", "TimeZone")}
     # where both name the same one, the URL's holds
     assert found == {"work_mem": "7MB", "statement_timeout": "12345ms", "lock_timeout": "2500ms", "TimeZone": "UTC"}
-
-
-class Proxy:
-    """A TCP proxy in front of a PostgreSQL server, which can fall silent: it goes on to accept connections and what is sent."""
-
-    def __init__(self, url):
-        with closing(psycopg2.connect(libpq_dsn(url))) as connection:
-            given = connection.info.dsn_parameters
-            self._target = given.get("host", "127.0.0.1"), int(given.get("port", "5432"))
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._sockets = [self._listener]
-        self._speaks = threading.Event()
-        self._speaks.set()
-        port = self._listener.getsockname()[1]
-        parts = make_url(url)
-        self.url = parts.set(host="127.0.0.1", port=port, query={k: v for k, v in parts.query.items() if k not in ("host", "port")})
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def fall_silent(self):
-        self._speaks.clear()
-
-    def close(self):
-        for each in self._sockets:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-    def _accept(self):
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                host, port = self._target
-                server = socket.socket(socket.AF_UNIX if host.startswith("/") else socket.AF_INET)
-                server.connect(f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port))
-                self._sockets += [client, server]
-                for source, target in ((client, server), (server, client)):
-                    threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
-
-    def _pass_on(self, source, target):
-        with suppress(OSError):
-            while data := source.recv(65536):
-                if self._speaks.is_set():
-                    target.sendall(data)
-            target.close()
 
 
 @pytest.fixture
