@@ -19,7 +19,7 @@ from app.schemas.base import (
 from app.schemas.context import Bound
 from app.schemas.fields import MAX_RUN_NAME
 from app.schemas.filters import Page
-from app.schemas.runs import FIRST_STATE, NAME, POLICY, TAGS, WEEK, Run, RunSort, RunTimesAnswer
+from app.schemas.runs import FIRST_STATE, NAME, POLICY, TAGS, WEEK, FlowRunSort, Run, RunTimesAnswer
 from app.schemas.states import StateCreate
 
 PARAMETERS = "What the flow is called with."
@@ -104,7 +104,7 @@ class FlowRunRetry(Body):
 class FlowRunPage(Page):
     """Criteria, which part of what meets them, and its order."""
 
-    sort = fields.Enum(RunSort, "The order; ID_DESC if not given.", allow_none=True, load_default=None)
+    sort = fields.Enum(FlowRunSort, "The order; ID_DESC if not given.", allow_none=True, load_default=None)
 
     examples = {
         "next": {

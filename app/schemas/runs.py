@@ -20,8 +20,21 @@ MAX_INTERVAL = 100 * 366 * 86_400
 WEEK = {"history_start": "2022-06-01T00:00:00+00:00", "history_end": "2022-06-08T00:00:00+00:00", "history_interval_seconds": 86400}
 
 
-class RunSort(StrEnum):
-    """The orders of a list of runs. Runs without the value that is sorted by come last. The newest first if none is asked for."""
+# Two enumerations of the same orders: the reference has one for each list, and clients know them by these names
+class FlowRunSort(StrEnum):
+    """The orders of a list of flow runs. Runs without the value that is sorted by come last. The newest first if none is asked for."""
+
+    ID_DESC = "ID_DESC"
+    EXPECTED_START_TIME_ASC = "EXPECTED_START_TIME_ASC"
+    EXPECTED_START_TIME_DESC = "EXPECTED_START_TIME_DESC"
+    NAME_ASC = "NAME_ASC"
+    NAME_DESC = "NAME_DESC"
+    NEXT_SCHEDULED_START_TIME_ASC = "NEXT_SCHEDULED_START_TIME_ASC"
+    END_TIME_DESC = "END_TIME_DESC"
+
+
+class TaskRunSort(StrEnum):
+    """The orders of a list of task runs. Runs without the value that is sorted by come last. The newest first if none is asked for."""
 
     ID_DESC = "ID_DESC"
     EXPECTED_START_TIME_ASC = "EXPECTED_START_TIME_ASC"

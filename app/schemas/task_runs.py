@@ -7,7 +7,7 @@ from app.schemas import fields
 from app.schemas.base import ANY_ID, FLOW_RUN_ID, Body
 from app.schemas.fields import MAX_INT32, MAX_RUN_NAME, MAX_TEXT
 from app.schemas.filters import Page
-from app.schemas.runs import FIRST_STATE, NAME, POLICY, TAGS, WEEK, Run, RunSort
+from app.schemas.runs import FIRST_STATE, NAME, POLICY, TAGS, WEEK, Run, TaskRunSort
 from app.schemas.states import CACHE_EXPIRATION, CACHE_KEY, StateCreate
 
 TASK, DYNAMIC = "Which task.", "Which run of it in the flow run."
@@ -95,7 +95,7 @@ class TaskRunCreate(Body):
 class TaskRunPage(Page):
     """Criteria, which part of what meets them, and its order."""
 
-    sort = fields.Enum(RunSort, "The order; ID_DESC if not given.", allow_none=True, load_default=None)
+    sort = fields.Enum(TaskRunSort, "The order; ID_DESC if not given.", allow_none=True, load_default=None)
 
     example = {"task_runs": {"state": {"type": {"any_": ["PENDING"]}}}, "sort": "ID_DESC", "limit": 20}
 

@@ -19,7 +19,7 @@ from app.schemas.base import ANY_ID
 from app.schemas.flows import FlowSort
 from app.schemas.logs import LogSort
 from app.schemas.problems import EXAMPLES
-from app.schemas.runs import RunSort
+from app.schemas.runs import FlowRunSort, TaskRunSort
 from app.schemas.schedules import Schedule
 from app.schemas.states import SetStateStatus
 from tests.answers import Answers
@@ -167,7 +167,7 @@ def test_an_answer_with_a_member_that_its_schema_lacks_is_found(app, document):
 
 def test_enums_are_components_with_the_names_of_their_classes(document):
     schemas = document["components"]["schemas"]
-    for enum in (StateType, SetStateStatus, FlowSort, RunSort, LogSort):
+    for enum in (StateType, SetStateStatus, FlowSort, FlowRunSort, TaskRunSort, LogSort):
         assert schemas[enum.__name__]["enum"] == list(enum)
     for name, schema in schemas.items():
         for member, property_ in schema.get("properties", {}).items():
@@ -176,7 +176,7 @@ def test_enums_are_components_with_the_names_of_their_classes(document):
                 assert len(described.get("enum", [None])) == 1, (name, member)
 
 
-@pytest.mark.parametrize(("enum", "repository"), [(FlowSort, Flows), (RunSort, FlowRuns), (RunSort, TaskRuns), (LogSort, Logs)])
+@pytest.mark.parametrize(("enum", "repository"), [(FlowSort, Flows), (FlowRunSort, FlowRuns), (TaskRunSort, TaskRuns), (LogSort, Logs)])
 def test_the_orders_of_a_list_are_those_that_its_repository_knows(enum, repository):
     assert list(enum) == list(repository.sorts)
 

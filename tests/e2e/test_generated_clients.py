@@ -41,7 +41,8 @@ deployment = operation("deployments.create_deployment")(
     ),
 )
 assert isinstance(deployment.schedule, models.IntervalSchedule) and deployment.schedule.interval == 3600
-runs = operation("flow_runs.read_flow_runs")(client=client, body=models.FlowRunPage(limit=5, sort=models.RunSort.EXPECTED_START_TIME_ASC))
+page = models.FlowRunPage(limit=5, sort=models.FlowRunSort.EXPECTED_START_TIME_ASC)
+runs = operation("flow_runs.read_flow_runs")(client=client, body=page)
 assert [run.deployment_id for run in runs] == [deployment.id] * 5
 assert runs[0].state.type_ is models.StateType.SCHEDULED and runs[0].tags == ["auto-scheduled", "made by a generated client"]
 changed = operation("deployments.update_deployment")(deployment.id, client=client, body=models.DeploymentUpdate(name="renamed"))
