@@ -54,6 +54,10 @@ class ScopeMissing(AppError):
         super().__init__(key=key, scopes=" or ".join(scopes))
 
 
+class Fenced(AppError):
+    """The key {key} has tags: it reaches deployments, runs, logs and work queues that bear them, and nothing else"""
+
+
 class TooManyFailures(AppError):
     """Too many wrong API keys came from this address. Try again in {seconds} s"""
 

@@ -14,9 +14,9 @@ def change_keys(app, change):
     return _changed(app.extensions["mintaka"], change)
 
 
-def make_key(app, *scopes, lifetime=None):
-    """Make a key with `scopes` that lasts for `lifetime` (None: for ever); return its document, with its text as `key`."""
-    return change_keys(app, lambda keys: keys.create(f"key-{next(_numbers)}", scopes, lifetime, "tests"))
+def make_key(app, *scopes, lifetime=None, tags=()):
+    """Make a key with `scopes` and `tags` that lasts for `lifetime` (None: for ever); return its document, with its text as `key`."""
+    return change_keys(app, lambda keys: keys.create(f"key-{next(_numbers)}", scopes, lifetime, "tests", tags))
 
 
 def stored_key(url, *scopes):

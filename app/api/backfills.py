@@ -1,6 +1,6 @@
 """Backfills (the contract's section 10)."""
 
-from app.api.http import Blueprint, needs, transaction, unit_of_work
+from app.api.http import Blueprint, fences, needs, transaction, unit_of_work
 from app.schemas.backfills import Backfill, BackfillCreate, BackfillDryRun, BackfillPage
 
 blueprint = Blueprint("Backfills", __name__, url_prefix="/api", description="Runs for a window of a schedule, made one after the other.")
@@ -12,6 +12,7 @@ blueprint = Blueprint("Backfills", __name__, url_prefix="/api", description="Run
 @blueprint.response(201, Backfill)
 @blueprint.alt_response(200, schema=BackfillDryRun, description="What it would do, with `dry_run`", success=True)
 @transaction()
+@fences.fenced(fences.by_id("Deployment"))
 def create_backfill(asked, id):
     """Begin a backfill.
 
@@ -28,6 +29,7 @@ def create_backfill(asked, id):
 @needs("runs:read")
 @blueprint.response(200, Backfill)
 @transaction(read_only=True)
+@fences.fenced(fences.by_id("Backfill"))
 def read_backfill(id):
     """Read a backfill.
 
@@ -41,6 +43,7 @@ def read_backfill(id):
 @blueprint.arguments(BackfillPage, required=False)
 @blueprint.response(200, Backfill(many=True))
 @transaction(read_only=True)
+@fences.fenced(fences.listing("deployments"))
 def read_backfills(body):
     """List backfills.
 
@@ -54,6 +57,7 @@ def read_backfills(body):
 @blueprint.response(200, Backfill)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.by_id("Backfill"))
 def pause_backfill(id):
     """Pause a backfill.
 
@@ -67,6 +71,7 @@ def pause_backfill(id):
 @blueprint.response(200, Backfill)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.by_id("Backfill"))
 def resume_backfill(id):
     """Resume a backfill.
 
@@ -80,6 +85,7 @@ def resume_backfill(id):
 @blueprint.response(200, Backfill)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.by_id("Backfill"))
 def cancel_backfill(id):
     """Cancel a backfill.
 

@@ -1,6 +1,6 @@
 """The schedules of deployments (the contract's section 8), and previews of schedules."""
 
-from app.api.http import Blueprint, json_response, needs, parts, transaction, unit_of_work
+from app.api.http import Blueprint, fences, json_response, needs, parts, transaction, unit_of_work
 from app.schemas.deployment_schedules import DeploymentSchedule, PreviewedDate, SchedulePreview, ScheduleSet, ScheduleUpdate
 from app.services.deployment_schedules import preview
 
@@ -11,6 +11,7 @@ blueprint = Blueprint("Schedules", __name__, url_prefix="/api", description="Whe
 @needs("deployments:read")
 @blueprint.response(200, DeploymentSchedule(many=True))
 @transaction(read_only=True)
+@fences.fenced(fences.by_id("Deployment"))
 def read_schedules(id):
     """List a deployment's schedules.
 
@@ -23,6 +24,7 @@ def read_schedules(id):
 @needs("deployments:read")
 @blueprint.response(200, DeploymentSchedule)
 @transaction(read_only=True)
+@fences.fenced(fences.by_id("Deployment"))
 def read_schedule(id, slug):
     """Read a schedule.
 
@@ -37,6 +39,7 @@ def read_schedule(id, slug):
 @blueprint.response(201, DeploymentSchedule)
 @blueprint.alt_response(200, schema=DeploymentSchedule, description="Replaced", success=True)
 @transaction()
+@fences.fenced(fences.by_id("Deployment"))
 def set_schedule(changes, id, slug):
     """Create or replace a schedule.
 
@@ -52,6 +55,7 @@ def set_schedule(changes, id, slug):
 @blueprint.arguments(ScheduleUpdate, required=False)
 @blueprint.response(200, DeploymentSchedule)
 @transaction()
+@fences.fenced(fences.by_id("Deployment"))
 def update_schedule(changes, id, slug):
     """Change a schedule.
 
@@ -64,6 +68,7 @@ def update_schedule(changes, id, slug):
 @needs("deployments:write")
 @blueprint.response(204)
 @transaction()
+@fences.fenced(fences.by_id("Deployment"))
 def delete_schedule(id, slug):
     """Delete a schedule.
 
@@ -77,6 +82,7 @@ def delete_schedule(id, slug):
 @needs("deployments:read", "deployments:write")
 @blueprint.arguments(SchedulePreview)
 @blueprint.response(200, PreviewedDate(many=True))
+@fences.unfenced
 def preview_schedule(asked):
     """Preview a schedule.
 

@@ -1,6 +1,6 @@
 """Deployments."""
 
-from app.api.http import LINK, Blueprint, list_page, needs, prefers, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, fences, list_page, needs, prefers, transaction, unit_of_work
 from app.schemas.base import COUNT, NOTHING
 from app.schemas.deployment_schedules import Changed, Pause, PauseCreate, PauseMany
 from app.schemas.deployments import (
@@ -28,6 +28,7 @@ blueprint = Blueprint("Deployments", __name__, url_prefix="/api/deployments", de
 @blueprint.alt_response(200, schema=Deployment, description="Updated", success=True)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.new_deployment)
 def create_deployment(changes):
     """Create or update a deployment.
 
@@ -42,6 +43,7 @@ def create_deployment(changes):
 @needs("deployments:read", "worker")
 @blueprint.response(200, Deployment)
 @transaction(read_only=True)
+@fences.fenced(fences.by_id("Deployment"))
 def read_deployment(id):
     """Read a deployment.
 
@@ -54,6 +56,7 @@ def read_deployment(id):
 @needs("deployments:read")
 @blueprint.response(200, Deployment)
 @transaction(read_only=True)
+@fences.fenced(fences.deployment_by_names)
 def read_deployment_by_name(flow_name, deployment_name):
     """Read a deployment by name.
 
@@ -68,6 +71,7 @@ def read_deployment_by_name(flow_name, deployment_name):
 @blueprint.response(200, Deployment)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.change("Deployment"))
 def update_deployment(changes, id):
     """Change a deployment.
 
@@ -82,6 +86,7 @@ def update_deployment(changes, id):
 @blueprint.list_arguments(Page, example=LISTED)
 @blueprint.response(200, Deployment(many=True), headers=LINK)
 @transaction(read_only=True)
+@fences.fenced(fences.listing("deployments"))
 def read_deployments(body):
     """List deployments.
 
@@ -95,6 +100,7 @@ def read_deployments(body):
 @blueprint.arguments(Filters, required=False, example=COUNTED)
 @blueprint.response(200, COUNT)
 @transaction(read_only=True)
+@fences.fenced(fences.listing("deployments"))
 def count_deployments(body):
     """Count deployments.
 
@@ -107,6 +113,7 @@ def count_deployments(body):
 @needs("deployments:write")
 @blueprint.response(204)
 @transaction()
+@fences.fenced(fences.by_id("Deployment"))
 def delete_deployment(id):
     """Delete a deployment.
 
@@ -120,6 +127,7 @@ def delete_deployment(id):
 @needs("deployments:write")
 @blueprint.response(200, NOTHING)
 @transaction()
+@fences.fenced(fences.by_id("Deployment"))
 def set_schedule_active(id):
     """Activate a schedule.
 
@@ -133,6 +141,7 @@ def set_schedule_active(id):
 @blueprint.arguments(PauseCreate, required=False)
 @blueprint.response(200, NOTHING)
 @transaction()
+@fences.fenced(fences.by_id("Deployment"))
 def set_schedule_inactive(pause, id):
     """Pause a deployment's schedules.
 
@@ -146,6 +155,7 @@ def set_schedule_inactive(pause, id):
 @needs("deployments:read")
 @blueprint.response(200, Pause)
 @transaction(read_only=True)
+@fences.fenced(fences.by_id("Deployment"))
 def read_pause(id):
     """Read a deployment's pause.
 
@@ -159,6 +169,7 @@ def read_pause(id):
 @blueprint.arguments(PauseMany, required=False)
 @blueprint.response(200, Changed)
 @transaction()
+@fences.fenced(fences.bulk_pause)
 def pause_deployments(asked):
     """Pause deployments.
 
@@ -173,6 +184,7 @@ def pause_deployments(asked):
 @blueprint.arguments(Filters, required=False, example=PAUSED)
 @blueprint.response(200, Changed)
 @transaction()
+@fences.fenced(fences.listing("deployments"))
 def resume_deployments(filters):
     """Resume deployments.
 
@@ -188,6 +200,7 @@ def resume_deployments(filters):
 @blueprint.arguments(ScheduleRuns, required=False)
 @blueprint.response(200, SCHEDULED, headers=PREFERENCE_APPLIED)
 @transaction()
+@fences.fenced(fences.by_id("Deployment"))
 def schedule_deployment(body, id):
     """Schedule runs in a window.
 
@@ -207,6 +220,7 @@ def schedule_deployment(body, id):
 @blueprint.alt_response(200, schema=FlowRun, description="The run that the idempotency key made before", success=True)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.new_flow_run)
 def create_flow_run_from_deployment(run, id):
     """Create a run of a deployment.
 

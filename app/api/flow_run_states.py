@@ -1,6 +1,6 @@
 """The histories of flow runs."""
 
-from app.api.http import Blueprint, needs, transaction, unit_of_work
+from app.api.http import Blueprint, fences, needs, transaction, unit_of_work
 from app.schemas.states import FlowRunStatesQuery, State
 
 blueprint = Blueprint("Flow Run States", __name__, url_prefix="/api/flow_run_states", description="The states that a flow run has been in.")
@@ -10,6 +10,7 @@ blueprint = Blueprint("Flow Run States", __name__, url_prefix="/api/flow_run_sta
 @needs("runs:read", "worker")
 @blueprint.response(200, State)
 @transaction(read_only=True)
+@fences.fenced(fences.by_id("Flow run state"))
 def read_flow_run_state(id):
     """Read a state of a flow run.
 
@@ -23,6 +24,7 @@ def read_flow_run_state(id):
 @blueprint.arguments(FlowRunStatesQuery, location="query")
 @blueprint.response(200, State(many=True))
 @transaction(read_only=True)
+@fences.fenced(fences.history("Flow run", "flow_run_id"))
 def read_flow_run_states(query):
     """Read the history of a flow run.
 

@@ -1,7 +1,7 @@
 """Flow runs."""
 
 from app.api.decisions import decided
-from app.api.http import LINK, Blueprint, list_page, needs, parts, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, fences, list_page, needs, parts, transaction, unit_of_work
 from app.schemas.base import COUNT
 from app.schemas.bulk_runs import BulkChange, BulkChanged, SetFlowRunStates
 from app.schemas.filters import Filters
@@ -20,6 +20,7 @@ blueprint = Blueprint("Flow Runs", __name__, url_prefix="/api/flow_runs", descri
 @blueprint.alt_response(200, schema=FlowRun, description="The run that the idempotency key made before", success=True)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.new_flow_run)
 def create_flow_run(new):
     """Create a flow run.
 
@@ -33,6 +34,7 @@ def create_flow_run(new):
 @needs("runs:read", "worker")
 @blueprint.response(200, FlowRun)
 @transaction(read_only=True)
+@fences.fenced(fences.by_id("Flow run"))
 def read_flow_run(id):
     """Read a flow run.
 
@@ -46,6 +48,7 @@ def read_flow_run(id):
 @blueprint.arguments(FlowRunUpdate, required=False)
 @blueprint.response(204)
 @transaction()
+@fences.fenced(fences.change("Flow run"))
 def update_flow_run(changes, id):
     """Change a flow run.
 
@@ -60,6 +63,7 @@ def update_flow_run(changes, id):
 @blueprint.list_arguments(FlowRunPage)
 @blueprint.response(200, FlowRun(many=True), headers=LINK)
 @transaction(read_only=True)
+@fences.fenced(fences.listing("flow_runs"))
 def read_flow_runs(body):
     """List flow runs.
 
@@ -73,6 +77,7 @@ def read_flow_runs(body):
 @blueprint.arguments(Filters, required=False, example=COUNTED)
 @blueprint.response(200, COUNT)
 @transaction(read_only=True)
+@fences.fenced(fences.listing("flow_runs"))
 def count_flow_runs(body):
     """Count flow runs.
 
@@ -87,6 +92,7 @@ def count_flow_runs(body):
 @blueprint.response(200, Lease)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.by_id("Flow run"))
 def renew_lease(body, id):
     """Renew a lease.
 
@@ -103,6 +109,7 @@ def renew_lease(body, id):
 @blueprint.arguments(HistoryQuery, example=HISTORY)
 @blueprint.response(200, HistoryInterval(many=True))
 @transaction(read_only=True)
+@fences.fenced(fences.listing("flow_runs"))
 def flow_run_history(body):
     """Read the history of flow runs.
 
@@ -118,6 +125,7 @@ def flow_run_history(body):
 @needs("runs:read")
 @blueprint.response(200, GraphNode(many=True))
 @transaction(read_only=True)
+@fences.fenced(fences.by_id("Flow run"))
 def read_flow_run_graph(id):
     """Read the graph of a flow run.
 
@@ -133,6 +141,7 @@ def read_flow_run_graph(id):
 @blueprint.alt_response(200, schema=StateAnswer, description="WAIT or ABORT: nothing changed", example=WAITS, success=True)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.by_id("Flow run"))
 def set_flow_run_state(body, id):
     """Set the state of a flow run.
 
@@ -148,6 +157,7 @@ def set_flow_run_state(body, id):
 @blueprint.arguments(SetFlowRunStates)
 @blueprint.response(200, BulkChanged)
 @transaction()
+@fences.fenced(fences.listing("flow_runs"))
 def set_flow_run_states(body):
     """Set the states of flow runs.
 
@@ -164,6 +174,7 @@ def set_flow_run_states(body):
 @blueprint.arguments(BulkChange)
 @blueprint.response(200, BulkChanged)
 @transaction()
+@fences.fenced(fences.listing("flow_runs"))
 def delete_flow_runs(body):
     """Delete flow runs.
 
@@ -181,6 +192,7 @@ def delete_flow_runs(body):
 @blueprint.alt_response(201, schema=FlowRun, description="The new run, with `new`", success=True)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.by_id("Flow run"))
 def retry_flow_run(body, id):
     """Retry a flow run.
 
@@ -196,6 +208,7 @@ def retry_flow_run(body, id):
 @needs("runs:write")
 @blueprint.response(204)
 @transaction()
+@fences.fenced(fences.by_id("Flow run"))
 def delete_flow_run(id):
     """Delete a flow run.
 

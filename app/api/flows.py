@@ -1,6 +1,6 @@
 """Flows."""
 
-from app.api.http import LINK, Blueprint, list_page, needs, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, fences, list_page, needs, transaction, unit_of_work
 from app.schemas.base import COUNT
 from app.schemas.filters import Filters
 from app.schemas.flows import COUNTED, Flow, FlowCreate, FlowPage, FlowUpdate
@@ -14,6 +14,7 @@ blueprint = Blueprint("Flows", __name__, url_prefix="/api/flows", description="T
 @blueprint.response(201, Flow)
 @blueprint.alt_response(200, schema=Flow, description="The flow of that name, as it is", success=True)
 @transaction()
+@fences.fenced(fences.any_flow)
 def create_flow(body):
     """Create a flow.
 
@@ -27,6 +28,7 @@ def create_flow(body):
 @needs("deployments:read", "worker")
 @blueprint.response(200, Flow)
 @transaction(read_only=True)
+@fences.fenced(fences.by_id("Flow"))
 def read_flow(id):
     """Read a flow.
 
@@ -39,6 +41,7 @@ def read_flow(id):
 @needs("deployments:read")
 @blueprint.response(200, Flow)
 @transaction(read_only=True)
+@fences.fenced(fences.flow_by_name)
 def read_flow_by_name(name):
     """Read a flow by name.
 
@@ -66,6 +69,7 @@ def update_flow(body, id):
 @blueprint.list_arguments(FlowPage)
 @blueprint.response(200, Flow(many=True), headers=LINK)
 @transaction(read_only=True)
+@fences.fenced(fences.listing("flows"))
 def read_flows(body):
     """List flows.
 
@@ -79,6 +83,7 @@ def read_flows(body):
 @blueprint.arguments(Filters, required=False, example=COUNTED)
 @blueprint.response(200, COUNT)
 @transaction(read_only=True)
+@fences.fenced(fences.listing("flows"))
 def count_flows(body):
     """Count flows.
 

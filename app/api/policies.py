@@ -1,6 +1,6 @@
 """Whether due runs of a deployment start (the contract's section 9)."""
 
-from app.api.http import Blueprint, needs, transaction, unit_of_work
+from app.api.http import Blueprint, fences, needs, transaction, unit_of_work
 from app.schemas.policies import StartPolicy, StartPolicyUpdate
 
 blueprint = Blueprint("Policies", __name__, url_prefix="/api/deployments", description="Whether the due runs of deployments start.")
@@ -10,6 +10,7 @@ blueprint = Blueprint("Policies", __name__, url_prefix="/api/deployments", descr
 @needs("deployments:read")
 @blueprint.response(200, StartPolicy)
 @transaction(read_only=True)
+@fences.fenced(fences.by_id("Deployment"))
 def read_policy(id):
     """Read a deployment's policy.
 
@@ -23,6 +24,7 @@ def read_policy(id):
 @blueprint.arguments(StartPolicyUpdate, required=False)
 @blueprint.response(200, StartPolicy)
 @transaction()
+@fences.fenced(fences.by_id("Deployment"))
 def update_policy(changes, id):
     """Change a deployment's policy.
 

@@ -1,6 +1,6 @@
 """The histories of task runs."""
 
-from app.api.http import Blueprint, needs, transaction, unit_of_work
+from app.api.http import Blueprint, fences, needs, transaction, unit_of_work
 from app.schemas.states import State, TaskRunStatesQuery
 
 blueprint = Blueprint("Task Run States", __name__, url_prefix="/api/task_run_states", description="The states that a task run has been in.")
@@ -10,6 +10,7 @@ blueprint = Blueprint("Task Run States", __name__, url_prefix="/api/task_run_sta
 @needs("runs:read", "worker")
 @blueprint.response(200, State)
 @transaction(read_only=True)
+@fences.fenced(fences.by_id("Task run state"))
 def read_task_run_state(id):
     """Read a state of a task run.
 
@@ -23,6 +24,7 @@ def read_task_run_state(id):
 @blueprint.arguments(TaskRunStatesQuery, location="query")
 @blueprint.response(200, State(many=True))
 @transaction(read_only=True)
+@fences.fenced(fences.history("Task run", "task_run_id"))
 def read_task_run_states(query):
     """Read the history of a task run.
 

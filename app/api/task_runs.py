@@ -1,7 +1,7 @@
 """Task runs."""
 
 from app.api.decisions import decided
-from app.api.http import LINK, Blueprint, list_page, needs, transaction, unit_of_work
+from app.api.http import LINK, Blueprint, fences, list_page, needs, transaction, unit_of_work
 from app.schemas.base import COUNT
 from app.schemas.filters import Filters
 from app.schemas.runs import HistoryInterval, HistoryQuery
@@ -18,6 +18,7 @@ blueprint = Blueprint("Task Runs", __name__, url_prefix="/api/task_runs", descri
 @blueprint.alt_response(200, schema=TaskRun, description="The run that was there already", success=True)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.new_task_run)
 def create_task_run(new):
     """Create a task run.
 
@@ -31,6 +32,7 @@ def create_task_run(new):
 @needs("runs:read", "worker")
 @blueprint.response(200, TaskRun)
 @transaction(read_only=True)
+@fences.fenced(fences.by_id("Task run"))
 def read_task_run(id):
     """Read a task run.
 
@@ -44,6 +46,7 @@ def read_task_run(id):
 @blueprint.list_arguments(TaskRunPage)
 @blueprint.response(200, TaskRun(many=True), headers=LINK)
 @transaction(read_only=True)
+@fences.fenced(fences.listing("task_runs"))
 def read_task_runs(body):
     """List task runs.
 
@@ -57,6 +60,7 @@ def read_task_runs(body):
 @blueprint.arguments(Filters, required=False, example=COUNTED)
 @blueprint.response(200, COUNT)
 @transaction(read_only=True)
+@fences.fenced(fences.listing("task_runs"))
 def count_task_runs(body):
     """Count task runs.
 
@@ -70,6 +74,7 @@ def count_task_runs(body):
 @blueprint.arguments(HistoryQuery, example=HISTORY)
 @blueprint.response(200, HistoryInterval(many=True))
 @transaction(read_only=True)
+@fences.fenced(fences.listing("task_runs"))
 def task_run_history(body):
     """Read the history of task runs.
 
@@ -87,6 +92,7 @@ def task_run_history(body):
 @blueprint.response(201, StateAnswer, description="ACCEPT or REJECT")
 @blueprint.alt_response(200, schema=StateAnswer, description="WAIT or ABORT: nothing changed", example=WAITS, success=True)
 @transaction()
+@fences.fenced(fences.by_id("Task run"))
 def set_task_run_state(body, id):
     """Set the state of a task run.
 
@@ -100,6 +106,7 @@ def set_task_run_state(body, id):
 @needs("runs:write")
 @blueprint.response(204)
 @transaction()
+@fences.fenced(fences.by_id("Task run"))
 def delete_task_run(id):
     """Delete a task run.
 

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from app.api.http import Blueprint, count, in_transaction, json_response, needs, parts, transaction, unit_of_work
+from app.api.http import Blueprint, count, fences, in_transaction, json_response, needs, parts, transaction, unit_of_work
 from app.errors import Unavailable
 from app.schemas.base import Part
 from app.schemas.flow_runs import FlowRun
@@ -19,6 +19,7 @@ blueprint = Blueprint(
 @blueprint.response(201, WorkQueue)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.new_queue)
 def create_work_queue(body):
     """Create a work queue.
 
@@ -31,6 +32,7 @@ def create_work_queue(body):
 @needs("deployments:read", "worker")
 @blueprint.response(200, WorkQueue)
 @transaction(read_only=True)
+@fences.fenced(fences.queue_by_id)
 def read_work_queue(id):
     """Read a work queue.
 
@@ -43,6 +45,7 @@ def read_work_queue(id):
 @needs("deployments:read", "worker")
 @blueprint.response(200, WorkQueue)
 @transaction(read_only=True)
+@fences.fenced(fences.queue_by_name)
 def read_work_queue_by_name(name):
     """Read a work queue by name.
 
@@ -57,6 +60,7 @@ def read_work_queue_by_name(name):
 @blueprint.response(204)
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.queue_change)
 def update_work_queue(body, id):
     """Change a work queue.
 
@@ -71,6 +75,7 @@ def update_work_queue(body, id):
 @blueprint.arguments(Part, required=False)
 @blueprint.response(200, WorkQueue(many=True))
 @transaction(read_only=True)
+@fences.fenced(fences.queues)
 def read_work_queues(body):
     """List work queues.
 
@@ -83,6 +88,7 @@ def read_work_queues(body):
 @needs("deployments:write")
 @blueprint.response(204)
 @transaction()
+@fences.fenced(fences.queue_by_id)
 def delete_work_queue(id):
     """Delete a work queue.
 
@@ -97,6 +103,7 @@ def delete_work_queue(id):
 @blueprint.arguments(Part, required=False)
 @blueprint.response(200, Holder(many=True))
 @transaction(read_only=True)
+@fences.fenced(fences.queue_by_id)
 def read_work_queue_holders(body, id):
     """List the runs that take up room in a work queue.
 
@@ -105,11 +112,17 @@ def read_work_queue_holders(body, id):
     return unit_of_work().work_queue_service.holders(id, body["limit"], body["offset"])
 
 
+@fences.fenced(fences.queue_by_id)
+def _look(body, *, id):
+    return unit_of_work().work_queue_service.look(id, body["limit"], body["scheduled_before"], body["agent_id"])
+
+
 @blueprint.post("/<id:id>/get_runs")
 @needs("runs:read", "worker")
 @blueprint.arguments(GetRuns, required=False)
 @blueprint.response(200, FlowRun(many=True))
 @blueprint.alt_response(503, "ServiceUnavailable")
+@fences.fenced_within
 def read_work_queue_runs(body, id):
     """Look at the runs that are due.
 
@@ -117,11 +130,8 @@ def read_work_queue_runs(body, id):
     Nothing is taken: two agents that ask at the same time see the same runs.
     """
 
-    def look():
-        return unit_of_work().work_queue_service.look(id, body["limit"], body["scheduled_before"], body["agent_id"])
-
     # most agents do not say who they are, and then there is seldom something to write
-    runs, is_unnoted = in_transaction(look, read_only=body["agent_id"] is None)
+    runs, is_unnoted = in_transaction(lambda: _look(body, id=id), read_only=body["agent_id"] is None)
     if is_unnoted:
         # the runs are the answer, whether or not it can be noted that somebody asked for them
         with suppress(Unavailable):
@@ -135,6 +145,7 @@ def read_work_queue_runs(body, id):
 @blueprint.response(200, Claim(many=True))
 @blueprint.alt_response(409, "Conflict")
 @transaction()
+@fences.fenced(fences.queue_by_id)
 def claim_work_queue_runs(body, id):
     """Claim runs that are due.
 

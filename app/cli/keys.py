@@ -2,10 +2,10 @@
 
 import click
 
-from app.cli.command_group import CommandGroup, Failed, os_user, transaction
+from app.cli.command_group import CommandGroup, Failed, mintaka, os_user, transaction
 from app.cli.options import page_options, tell_rest, whole_list
 from app.cli.output import output_option, plain, print_facts, print_json, print_table
-from app.domain.keys import MAX_NAME_LENGTH, SCOPES, duration
+from app.domain.keys import MAX_NAME_LENGTH, SCOPES, UNFENCED_SCOPES, duration
 from app.errors import NotFound
 
 keys = CommandGroup("keys", help="Make, list and end API keys.")
@@ -54,16 +54,29 @@ def _print_key(document, output):
     help=f"What it may do; repeat it for several: {', '.join(SCOPES)}.",
 )
 @click.option("--expires", metavar="DURATION", callback=_duration, help="How long it lasts, such as 12h or 90d; for ever if not given.")
+@click.option(
+    "--tag",
+    "tags",
+    metavar="TAG",
+    multiple=True,
+    help="Let it reach only deployments, runs, logs and work queues with this tag; repeat it for those that have them all.",
+)
 @output_option
-def create(name, scopes, expires, output):
+def create(name, scopes, expires, tags, output):
     """Make the key NAME, and print it: this once.
 
     \b
     Examples:
       mintaka keys create ci --scope deployments:write --expires 90d
       mintaka keys create agent --scope worker --scope runs:read --output json
+      mintaka keys create team-a --scope runs:read --scope runs:write --tag team-a
     """
-    _print_key(transaction(lambda unit: unit.keys.create(name, scopes, expires, os_user())), output)
+    if tags and (unfenced := [scope for scope in scopes if scope in UNFENCED_SCOPES]):
+        raise click.UsageError(f"A key with the scope {' or '.join(unfenced)} cannot have tags: what it opens has none.")
+    longest = mintaka().settings.bounds.tag_length
+    if any(not 1 <= len(tag) <= longest for tag in tags):
+        raise click.BadParameter(f"Must be 1 to {longest} characters.", param_hint="'--tag'")
+    _print_key(transaction(lambda unit: unit.keys.create(name, scopes, expires, os_user(), tags)), output)
 
 
 @keys.command()
@@ -81,8 +94,8 @@ def ls(part, output):
     if output == "json":
         print_json(found)
     else:
-        rows = [(key["name"], key["scopes"], key["expires"], key["last_used"], key["id"]) for key in plain(found)]
-        print_table(("NAME", "SCOPES", "EXPIRES", "LAST USED", "ID"), rows)
+        rows = [(key["name"], key["scopes"], key.get("tags", ""), key["expires"], key["last_used"], key["id"]) for key in plain(found)]
+        print_table(("NAME", "SCOPES", "TAGS", "EXPIRES", "LAST USED", "ID"), rows)
     tell_rest(more)
 
 

@@ -19,6 +19,8 @@ SECRET_BYTES = 32
 KEY = re.compile(rf"{PREFIX}(?P<id>[0-9a-f]{{32}})[0-9a-f]{{{2 * SECRET_BYTES}}}(?P<checksum>[0-9a-f]{{8}})", re.ASCII)
 
 ADMIN = "admin"
+# What they open has no tags
+UNFENCED_SCOPES = ("blocks", ADMIN)
 SCOPES = {
     "deployments:read": "read flows, deployments, schedules, work queues and concurrency limits",
     "deployments:write": "change flows, deployments, schedules, work queues and concurrency limits",
@@ -32,11 +34,12 @@ SCOPES = {
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that is good, without its text."""
+    """A key that is good, without its text. One with `tags` reaches only what bears all of them."""
 
     id: uuid.UUID
     name: str
     scopes: frozenset[str]
+    tags: frozenset[str] = frozenset()
 
     def suffices(self, scopes):
         """Return whether one of `scopes` is a scope of the key, or the key may do everything."""

@@ -49,7 +49,8 @@ RELATIONS = {
     ),
     "flow_runs": (*_OWNERS_OF_RUN, _TASKS_OF_RUN),
     "task_runs": (_refers("flow_runs", TASK_RUN.c.flow_run_id, FLOW_RUN, _OWNERS_OF_RUN),),
-    "logs": (),
+    # clients have no such filter; a key with tags has
+    "logs": (Relation("flow_runs", FLOW_RUN.c.id == Log.__table__.c.flow_run_id),),
     "audit_entries": (),
 }
 

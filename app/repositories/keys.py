@@ -14,7 +14,7 @@ from app.errors import Conflict, NotFound
 from app.repositories.base import ListedRepository
 
 KEY = ApiKey.__table__
-COLUMNS = (KEY.c.id, KEY.c.name, KEY.c.scopes, KEY.c.expires)
+COLUMNS = (KEY.c.id, KEY.c.name, KEY.c.scopes, KEY.c.tags, KEY.c.expires)
 # How often the last use of a key is written
 NOTED_EVERY = timedelta(minutes=1)
 # What a secret is compared with where there is none, so that it takes as long
@@ -23,7 +23,7 @@ CREATE = insert(KEY).on_conflict_do_nothing(index_elements=[KEY.c.name]).returni
 STORED = select(KEY.c.id, KEY.c.name, KEY.c.digest, KEY.c.expires, KEY.c.revoked).where(KEY.c.name == bindparam("wanted")).with_for_update()
 
 GIVEN = select(
-    *(KEY.c.id, KEY.c.name, KEY.c.scopes, KEY.c.expires, KEY.c.revoked, KEY.c.last_used),
+    *(KEY.c.id, KEY.c.name, KEY.c.scopes, KEY.c.tags, KEY.c.expires, KEY.c.revoked, KEY.c.last_used),
     *(KEY.c.digest, KEY.c.previous_digest, KEY.c.previous_expires),
 ).where(KEY.c.id == bindparam("wanted"))
 NOTE_USE = (
@@ -41,16 +41,24 @@ class Keys(ListedRepository):
     selection = select(*COLUMNS, KEY.c.last_used).where(KEY.c.revoked.is_(None))
     order = (KEY.c.name, KEY.c.id)
 
-    def create(self, name, scopes, lifetime, created_by):
-        """Create a key that lasts for `lifetime` (None: for ever). Return its answer with its text, `key`. Raise Conflict."""
+    def document(self, row, now):
+        """Return a key, with `tags` only where it has any."""
+        return {name: value for name, value in row._asdict().items() if name != "tags" or value}
+
+    def create(self, name, scopes, lifetime, created_by, tags=()):
+        """Create a key that lasts for `lifetime` (None: for ever), and is fenced in by `tags`, if there are any.
+
+        Return its answer with its text, `key`. Raise Conflict.
+        """
         id, now = new_id(), self.clock()
         text = new_key(id)
         values = {"id": id, "created": now, "updated": now, "name": name, "digest": digest(text), "scopes": sorted(set(scopes))}
         values |= {"expires": None if lifetime is None else now + lifetime, "created_by": created_by}
+        values |= {"tags": sorted(set(tags)) or None}
         row = self.session.execute(CREATE, values).one_or_none()
         if row is None:
             raise Conflict(f"There is a key called {name} already, or there was one; names of revoked keys stay taken")
-        return row._asdict() | {"key": text}
+        return self.document(row, now) | {"key": text}
 
     def revoke(self, name):
         """End the key, and its secret from before a rotation. Raise NotFound."""
@@ -73,7 +81,7 @@ class Keys(ListedRepository):
         previous = {"previous_digest": None if until is None else stored.digest, "previous_expires": until}
         self._change(stored.id, digest=digest(text), expires=expires, updated=now, **previous)
         changed = self.require(stored.id)
-        return {column.name: changed[column.name] for column in COLUMNS} | {"key": text}
+        return {column.name: changed[column.name] for column in COLUMNS if column.name in changed} | {"key": text}
 
     def given(self, id, secret):
         """Return the `Key` with this id whose text has the digest `secret`, the timedelta for which it is still good (None: for ever), and
@@ -89,7 +97,7 @@ class Keys(ListedRepository):
         if left is not None and left <= timedelta():
             return None
         is_unnoted = stored.last_used is None or now - stored.last_used >= NOTED_EVERY
-        return Key(stored.id, stored.name, frozenset(stored.scopes)), left, is_unnoted
+        return Key(stored.id, stored.name, frozenset(stored.scopes), frozenset(stored.tags or ())), left, is_unnoted
 
     def note_use(self, id):
         """Note that the key is used now, unless that was noted within the last minute."""

@@ -145,7 +145,7 @@ class Making(Operation):
         document, is_new = result if isinstance(result, tuple) else (result, True)
         if not is_new and not self.added:
             return None
-        made = {name: _parsed(document[name]) for name in (self.members if is_new else self.added)}
+        made = {name: _parsed(document[name]) for name in (self.members if is_new else self.added) if name in document}
         for given in args:
             made |= {"parameters": given.parameters} if getattr(given, "parameters", None) else {}
         name = document.get("name", document.get("checksum"))
@@ -326,7 +326,7 @@ OPERATIONS = {
         "clear_default_storage": OfDefaultStorage("clear_default_storage", "block_document"),
     },
     Keys: {
-        "create": Making("create", "key", members=("scopes", "expires")),
+        "create": Making("create", "key", members=("scopes", "tags", "expires")),
         "revoke": OfRow("revoke", "key", table=ApiKey.__table__, by="name", members=("revoked",), is_always=True),
         "rotate": OfRow("rotate", "key", table=ApiKey.__table__, by="name", members=("expires", "previous_expires"), is_always=True),
     },

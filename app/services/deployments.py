@@ -27,14 +27,17 @@ class DeploymentService:
         `changes` are `DeploymentChanges` with both. Raise InvalidField for a new deployment without `flow_data`.
         """
         # the flow data may be long, and nothing but the audit trail asks for what it was
-        whole = self.unit.trail.is_on
+        whole, fence = self.unit.trail.is_on, self.unit.fence
         stored = self.deployments.lock_by_name(changes.flow_id, changes.name, whole=whole)
         while stored is None:
-            answer = self._insert(changes)
+            answer = self._insert(fence.made(changes) if fence else changes)
             if answer is not None:
                 return answer, True
             # the name was taken since the look-up; if it has been freed since, insert again
             stored = self.deployments.lock_by_name(changes.flow_id, changes.name, whole=whole)
+        if fence:
+            fence.admit(stored)
+            changes = fence.changed(changes)
         return self._update(stored, changes), False
 
     def change(self, id, changes):

@@ -12,6 +12,7 @@ from app.repositories.concurrency_limits import ConcurrencyLimits
 from app.repositories.deployment_schedules import DeploymentSchedules
 from app.repositories.deployments import Deployments
 from app.repositories.explanations import Explanations
+from app.repositories.fences import Bearers
 from app.repositories.flow_runs import FlowRuns
 from app.repositories.flows import Flows
 from app.repositories.heartbeats import Heartbeats
@@ -45,8 +46,11 @@ class UnitOfWork:
     """What one transaction works with. It lasts as long as its session; nothing in it commits.
 
     `parts` are those that `create_app` put together: `clock`, `policy`, `vault` and `settings` are used here.
-    What `actor`, an `Actor`, changes is recorded in the audit trail; the server's own work has none.
+    What `actor`, an `Actor`, changes is recorded in the audit trail; the server's own work has none. `fence` is the `Fence` around a key
+    with tags, or None.
     """
+
+    fence = None
 
     def __init__(self, session, parts, actor=None):
         self.session, self.parts = session, parts
@@ -83,6 +87,7 @@ class UnitOfWork:
     leases = cached_property(lambda self: self._repository(Leases))
     audit_entries = cached_property(lambda self: self._repository(AuditEntries))
     keys = cached_property(lambda self: self._repository(Keys))
+    bearers = cached_property(lambda self: self._repository(Bearers))
     explanations = cached_property(lambda self: self._repository(Explanations))
     logs = cached_property(lambda self: self._repository(Logs))
     saved_searches = cached_property(lambda self: self._repository(SavedSearches))

@@ -47,6 +47,25 @@ def test_keys_are_listed_by_name(run):
     assert [(key["NAME"], key["SCOPES"], key["EXPIRES"]) for key in table(run("keys", "ls"))] == [("a", "worker", "-"), ("b", "admin", "-")]
 
 
+def test_a_key_has_the_tags_that_fence_it_in(run, app):
+    made = create(run, "team", "--scope", "runs:read", "--tag", "b", "--tag", "a", "--tag", "b")
+    assert list(made) == ["id", "name", "scopes", "tags", "expires", "key"]
+    assert made["tags"] == ["a", "b"]
+    create(run, "plain", "--scope", "runs:read")
+    assert [key.get("tags") for key in documents(run("keys", "ls", "--output", "json"))] == [None, ["a", "b"]]
+    assert [key["TAGS"] for key in table(run("keys", "ls"))] == ["-", "a, b"]
+    # a new secret changes nothing of it
+    assert documents(run("keys", "rotate", "team", "--output", "json"))["tags"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("scope", ["admin", "blocks"])
+def test_what_has_no_tags_is_not_for_a_key_with_tags(run, scope):
+    said = failed(run("keys", "create", "team", "--scope", "runs:read", "--scope", scope, "--tag", "a"), 2)
+    assert f"A key with the scope {scope} cannot have tags" in said
+    assert "Must be 1 to 255 characters." in failed(run("keys", "create", "team", "--scope", "runs:read", "--tag", ""), 2)
+    assert documents(run("keys", "ls", "--output", "json")) == []
+
+
 def test_a_revoked_key_is_gone_and_its_name_stays_taken(run, app):
     create(run, "ci", "--scope", "admin")
     assert done(run("keys", "revoke", "ci")) == "ci is revoked\n"

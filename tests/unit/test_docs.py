@@ -171,7 +171,7 @@ def test_every_page_is_reached_from_the_index():
 
 
 def test_a_setting_that_is_named_exists():
-    of_tests = {"MINTAKA_TEST_POSTGRES_URL", "MINTAKA_TEST_REFERENCE_PYTHON", "MINTAKA_TEST_SLOW"}
+    of_tests = {"MINTAKA_TEST_EXAMPLES", "MINTAKA_TEST_POSTGRES_URL", "MINTAKA_TEST_REFERENCE_PYTHON", "MINTAKA_TEST_SLOW"}
     known = {name for name, _, _ in settings_table()} | WORKER_VARIABLES | of_tests
     texts = [path.read_text(encoding="utf-8") for path in (*DOCS.glob("*.rst"), ROOT / "README.rst", ROOT / "CHANGELOG.rst")]
     assert {name for text in texts for name in re.findall(r"(?<!_)MINTAKA_[A-Z_]+[A-Z]", text)} <= known

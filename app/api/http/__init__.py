@@ -1,5 +1,6 @@
 """What every route is built on: transactions, problems, guards, parsing, and the API document."""
 
+from app.api.http import fences
 from app.api.http.authentication import needs
 from app.api.http.blueprint import Blueprint
 from app.api.http.lists import LINK, list_page
@@ -10,6 +11,7 @@ __all__ = [
     "LINK",
     "Blueprint",
     "count",
+    "fences",
     "in_transaction",
     "json_response",
     "list_page",

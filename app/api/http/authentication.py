@@ -10,7 +10,7 @@ from flask import current_app, g
 from app.addresses import is_loopback
 from app.api.http.transaction import parts
 from app.domain.keys import AUTO, SCOPES
-from app.errors import InvalidKey, ScopeMissing
+from app.errors import Fenced, InvalidKey, ScopeMissing
 
 # Who asks these is not asked for a key
 OPEN = frozenset(
@@ -70,7 +70,7 @@ def is_local(request, host):
 def check_key(request):
     """Before the view of a request, and before its body is read: see whose key it has, as `g.key`.
 
-    Raise InvalidKey, or TooManyFailures, or ScopeMissing for a key that may not do this.
+    Raise InvalidKey, or TooManyFailures, or ScopeMissing for a key that may not do this, or Fenced for one with tags.
     """
     # what a browser asks before it sends a key; Flask answers it itself
     if request.method == "OPTIONS" or request.endpoint in OPEN or not is_on(request):
@@ -86,6 +86,8 @@ def check_key(request):
     # a path with a malformed id has no view, and any key may know that it is malformed
     if view and not g.key.suffices(scopes):
         raise ScopeMissing(g.key.name, scopes)
+    if view and g.key.tags and not hasattr(view, "fence"):
+        raise Fenced(key=g.key.name)
 
 
 def note_use(response):

@@ -18,6 +18,7 @@ log = logging.getLogger("mintaka.database")
 STATUS = {
     errors.InvalidKey: 401,
     errors.ScopeMissing: 403,
+    errors.Fenced: 403,
     errors.NotFound: 404,
     errors.NotRegistered: 404,
     errors.Conflict: 409,

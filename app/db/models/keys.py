@@ -9,7 +9,10 @@ from app.db.models.base import Base, Updated
 
 
 class ApiKey(Updated, Base):
-    """A key, without its text. `previous_digest` is that of the secret before a rotation, which is good until `previous_expires`."""
+    """A key, without its text. `previous_digest` is that of the secret before a rotation, which is good until `previous_expires`.
+
+    `tags` are those that fence it in, None where nothing does.
+    """
 
     __tablename__ = "api_key"
     __table_args__ = (UniqueConstraint("name"),)
@@ -19,6 +22,7 @@ class ApiKey(Updated, Base):
     previous_digest: Mapped[str | None] = mapped_column(String(64))
     previous_expires: Mapped[datetime | None]
     scopes: Mapped[list]
+    tags: Mapped[list | None]
     expires: Mapped[datetime | None]
     revoked: Mapped[datetime | None]
     last_used: Mapped[datetime | None]
