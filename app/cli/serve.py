@@ -1,5 +1,6 @@
 """`mintaka serve`: a whole Mintaka on one machine, for a first look, a laptop or a small installation."""
 
+import ctypes
 import logging
 import os
 import signal
@@ -29,9 +30,19 @@ WEB = (*PROGRAM, "web")
 SCHEDULER = (*PROGRAM, "scheduler", "run")
 
 
+# From Linux' <sys/prctl.h>: the signal that a process is sent when its parent has ended
+PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent():
+    """Have this process, a child that has just been made, stop when its parent is killed. Only Linux can."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def _start(command):
     # In a process group of its own: a terminal sends Ctrl-C to the whole foreground group, and gunicorn takes SIGINT as "at once".
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+    prepare = _end_with_parent if sys.platform == "linux" else None
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0, preexec_fn=prepare)
 
 
 def _end(children, patience):

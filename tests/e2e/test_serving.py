@@ -181,6 +181,14 @@ def test_serve_ends_with_its_parent_when_asked_to(everything):
     wait_until(running.all_ended, "nothing is left running")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
+def test_what_serve_started_ends_with_it_when_it_is_killed(everything):
+    running = everything()
+    running.process.kill()
+    wait_until(running.all_ended, "nothing is left running")
+
+
 SERVE = ("flask", "--app", "wsgi", "serve")
 
 
