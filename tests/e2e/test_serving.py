@@ -7,8 +7,10 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import count
 
 import psutil
 import pytest
@@ -60,6 +62,36 @@ def test_every_write_of_many_clients_at_once_is_kept(gunicorn_server, database_u
         answers = list(pool.map(create, range(100)))
     assert {answer.status_code for answer in answers} == {201}
     assert requests.post(f"{server.api}/flows/count", json={}, timeout=PATIENCE).json() == 100
+
+
+# Asks at once again, so often
+BUSY_CLIENT = """
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as client:
+    for _ in range(int(sys.argv[2])):
+        client.sendall(b"GET /api/health HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+        answer = b""
+        while not answer.endswith(b"true"):
+            answer += client.recv(65536)
+        print(flush=True)
+"""
+
+
+def test_a_client_that_asks_without_pause_leaves_the_only_thread_to_others(gunicorn_server, sqlite_url):
+    """The thread stays with a client that asks again at once, while nobody else needs it."""
+    server = gunicorn_server(sqlite_url, workers=1, threads=1)
+    command = [sys.executable, "-c", BUSY_CLIENT, server.url.rsplit(":", 1)[1], "50000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as busy:
+        answered = count(busy.stdout.readline() and 1)
+        reader = threading.Thread(target=lambda: [next(answered) for _ in busy.stdout], daemon=True)
+        reader.start()
+        before = next(answered)
+        for _ in range(3):
+            assert requests.get(f"{server.api}/health", timeout=PATIENCE).status_code == 200
+        meanwhile = next(answered) - before
+        busy.kill()
+    # without a look at who waits, it is thousands for each
+    assert 0 < meanwhile < 500
 
 
 def test_serving_writes_nothing_into_the_home_folder(gunicorn_server, sqlite_url, tmp_path, monkeypatch):
