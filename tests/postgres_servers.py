@@ -24,7 +24,9 @@ class Servers:
         self.folder, self.started = folder, {}
         self._programs = utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION]
         # none of them is run by root
-        self._as_owner = ["runuser", "-u", owner, "--"] if os.geteuid() == 0 else []
+        self._as_owner = (
+            [shutil.which("runuser", path=f"{os.environ['PATH']}:/usr/sbin:/sbin"), "-u", owner, "--"] if os.geteuid() == 0 else []
+        )
 
     def run(self, program, *arguments):
         """Run one of PostgreSQL's programs to its end."""

@@ -30,7 +30,8 @@ class Unreadable(Exception):
 def holidays_of(name, year):
     """Return {date: name} of a year's holidays. `name` is a country such as DE, or a part of it such as DE-BE."""
     country, _, part = name.partition("-")
-    return dict(_package().country_holidays(country, subdiv=part or None, years=year, expand=False))
+    # without a language, the names would be in that of whoever started the process
+    return dict(_package().country_holidays(country, subdiv=part or None, years=year, expand=False, language="en_US"))
 
 
 def holidays_version():

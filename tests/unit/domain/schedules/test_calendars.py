@@ -1,5 +1,7 @@
 """Exclusions by the name of a calendar of holidays, and by an iCalendar text."""
 
+import os
+import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 
@@ -7,6 +9,7 @@ import holidays
 import pytest
 
 from app.domain.schedules import InvalidMember, calendars, shape
+from tests.serving import ROOT
 
 DAILY = {"cron": "0 9 * * *", "timezone": "Europe/Berlin"}
 
@@ -32,6 +35,14 @@ def ics(*events, head="VERSION:2.0"):
 @pytest.mark.parametrize("year", [2026, 2031])
 def test_the_public_holidays_of_a_year_are_left_out(name, country, part, year):
     assert left_out({"holidays": name}, year) == sorted(holidays.country_holidays(country, subdiv=part, years=year))
+
+
+@pytest.mark.parametrize("language", ["C.UTF-8", "de_DE.UTF-8", ""])
+def test_names_of_holidays_do_not_depend_on_who_started_the_process(language):
+    command = [sys.executable, "-c", "from app.domain.schedules.calendars import holidays_of; print(*holidays_of('DE', 2026).values())"]
+    variables = {name: value for name, value in os.environ.items() if name not in ("LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES")}
+    named = subprocess.run(command, cwd=ROOT, env=variables | ({"LANG": language} if language else {}), capture_output=True, text=True)
+    assert "Labor Day" in named.stdout, named.stderr
 
 
 def test_a_holiday_lasts_a_local_day():
